@@ -1,0 +1,183 @@
+//! The headers that mirror the body (MCP 2026-07-28, Streamable HTTP, Request Metadata): checked
+//! against it, because policy further on may read either.
+
+use crate::json;
+use crate::jsonrpc::Envelope;
+use crate::rejection::Rejection;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use std::borrow::Cow;
+
+pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+pub const SESSION_ID: &str = "mcp-session-id";
+pub const METHOD: &str = "mcp-method";
+pub const NAME: &str = "mcp-name";
+
+const SENTINEL: (&str, &str) = ("=?base64?", "?=");
+
+/// A tool argument that its schema mirrors into a header (`x-mcp-header`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirroredParam {
+    /// Lower case, with `mcp-param-`.
+    pub header: String,
+    /// The keys that lead to the value in `arguments`.
+    pub path: Vec<String>,
+}
+
+/// JSON in, JSON or an event stream out.
+pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
+    let json = single(headers, CONTENT_TYPE.as_str())?.is_some_and(|value| media_type(value) == "application/json");
+    if !json || headers.contains_key(CONTENT_ENCODING) {
+        return Err(Rejection::ContentType);
+    }
+    let accept = Accept::read(headers);
+    if accept.json && accept.events {
+        Ok(())
+    } else {
+        Err(Rejection::NotAcceptable)
+    }
+}
+
+/// `Mcp-Method` and `Mcp-Name` against what the body says.
+pub fn check_mirrors(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Rejection> {
+    let method = envelope.method();
+    expect(headers, METHOD, Some(&method))?;
+    match mirrored_name(&method) {
+        Some(Mirrored::Name) => expect(headers, NAME, envelope.name().as_deref()),
+        Some(Mirrored::Uri) => expect(headers, NAME, envelope.uri().as_deref()),
+        None => Ok(()),
+    }
+}
+
+/// Which member of `params` the `Mcp-Name` of a method mirrors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    Name,
+    Uri,
+}
+
+pub fn mirrored_name(method: &str) -> Option<Mirrored> {
+    match method {
+        "tools/call" | "prompts/get" => Some(Mirrored::Name),
+        "resources/read" => Some(Mirrored::Uri),
+        _ => None,
+    }
+}
+
+/// Each `Mcp-Param-*` that the tool's schema asks for: there with the argument's value, absent
+/// where the argument is absent or null.
+pub fn check_params(headers: &HeaderMap, envelope: &Envelope, mirrored: &[MirroredParam]) -> Result<(), Rejection> {
+    for param in mirrored {
+        let value = envelope
+            .arguments()
+            .map(|arguments| argument(arguments, &param.path))
+            .transpose()?
+            .flatten();
+        match (value, headers.contains_key(&param.header)) {
+            (None, false) => {}
+            (None, true) => return Err(mismatch(&param.header, "is there although the argument is not")),
+            (Some(value), _) => expect(headers, &param.header, Some(&value))?,
+        }
+    }
+    Ok(())
+}
+
+fn argument(arguments: &str, path: &[String]) -> Result<Option<String>, Rejection> {
+    let place = json::find(arguments, path.iter().map(String::as_str));
+    let place = place.map_err(|malformed| Rejection::InvalidParams(malformed.to_string()))?;
+    let raw = place.and_then(|span| arguments.get(span));
+    Ok(raw
+        .filter(|raw| *raw != "null")
+        .map(|raw| json::unquote(raw).into_owned()))
+}
+
+fn expect(headers: &HeaderMap, name: &str, body: Option<&str>) -> Result<(), Rejection> {
+    let Some(value) = single(headers, name)? else {
+        return Err(mismatch(name, "is missing"));
+    };
+    let decoded = decode(value).ok_or_else(|| mismatch(name, "holds bad base64"))?;
+    if body == Some(decoded.as_ref()) {
+        Ok(())
+    } else {
+        Err(mismatch(name, "differs from the body"))
+    }
+}
+
+/// The one value of a header, as text; twice or not visible ASCII is a mismatch.
+pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(mismatch(name, "stands twice"));
+    }
+    value
+        .to_str()
+        .map(|text| Some(text.trim()))
+        .map_err(|_| mismatch(name, "is not visible ASCII"))
+}
+
+fn mismatch(name: &str, what: &str) -> Rejection {
+    Rejection::HeaderMismatch(format!("the header {name} {what}"))
+}
+
+/// `=?base64?…?=` stands for text that a header cannot carry; half a sentinel is a literal.
+fn decode(value: &str) -> Option<Cow<'_, str>> {
+    match value
+        .strip_prefix(SENTINEL.0)
+        .and_then(|rest| rest.strip_suffix(SENTINEL.1))
+    {
+        None => Some(Cow::Borrowed(value)),
+        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned),
+    }
+}
+
+/// A header value for any text: plain where that is possible, else in the sentinel.
+pub fn encode(text: &str) -> HeaderValue {
+    let plain = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.trim() == text;
+    let sentinel = text.starts_with(SENTINEL.0) && text.ends_with(SENTINEL.1);
+    let direct = if plain && !sentinel {
+        HeaderValue::from_str(text).ok()
+    } else {
+        None
+    };
+    direct.unwrap_or_else(|| {
+        let encoded = format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1);
+        HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
+}
+
+/// What a client takes (RFC 9110, 12.5.1); no `Accept` takes everything.
+struct Accept {
+    json: bool,
+    events: bool,
+}
+
+impl Accept {
+    fn read(headers: &HeaderMap) -> Accept {
+        let mut accept = Accept {
+            json: !headers.contains_key(ACCEPT),
+            events: !headers.contains_key(ACCEPT),
+        };
+        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in values.flat_map(|value| value.split(',')) {
+            match media_type(range).as_str() {
+                "*/*" => (accept.json, accept.events) = (true, true),
+                "application/json" | "application/*" => accept.json = true,
+                "text/event-stream" | "text/*" => accept.events = true,
+                _ => {}
+            }
+        }
+        accept
+    }
+}
+
+pub fn media_type(value: &str) -> String {
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+//! The JSON-RPC 2.0 envelope of one MCP message: scanned once, kept as places in the bytes that
+//! came. What is judged is what is sent on.
+
+use crate::json::{self, Malformed, Scanner, Span, once};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// One JSON-RPC message and the places in it that routing needs.
+#[derive(Debug)]
+pub struct Envelope {
+    body: Bytes,
+    kind: Kind,
+    id: Option<Span>,
+    method: Option<Span>,
+    fields: Box<Fields>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Request,
+    Notification,
+    /// An answer to a server's request.
+    Response,
+}
+
+/// Members of `params` that some method routes by.
+#[derive(Debug, Default)]
+struct Fields {
+    name: Option<Span>,
+    uri: Option<Span>,
+    cursor: Option<Span>,
+    arguments: Option<Span>,
+    reference: Option<Reference>,
+    request_id: Option<Span>,
+    level: Option<Span>,
+    protocol_version: Option<Span>,
+    capabilities: Option<Span>,
+    client_info: Option<Span>,
+    meta: Option<Meta>,
+}
+
+/// `params.ref` of `completion/complete`.
+#[derive(Debug, Default)]
+struct Reference {
+    name: Option<Span>,
+    uri: Option<Span>,
+}
+
+/// Members of `params._meta` (MCP 2026-07-28, Basic, `_meta`).
+#[derive(Debug, Default)]
+struct Meta {
+    protocol_version: Option<Span>,
+    capabilities: Option<Span>,
+}
+
+/// Why a body is no JSON-RPC message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// `-32700`
+    #[error("the body is not JSON: {0}")]
+    Json(String),
+    /// `-32600`
+    #[error("the body is no JSON-RPC 2.0 message: {0}")]
+    Message(String),
+    /// `-32602`
+    #[error("the parameters are not right: {0}")]
+    Params(String),
+}
+
+impl From<Malformed> for Invalid {
+    fn from(malformed: Malformed) -> Invalid {
+        match malformed {
+            Malformed::Duplicate(_) => Invalid::Message(malformed.to_string()),
+            Malformed::Syntax(..) | Malformed::TooDeep => Invalid::Json(malformed.to_string()),
+        }
+    }
+}
+
+impl Envelope {
+    pub fn scan(body: Bytes) -> Result<Envelope, Invalid> {
+        let text = std::str::from_utf8(&body).map_err(|error| Invalid::Json(error.to_string()))?;
+        let members = Members::read(text)?;
+        let kind = members.kind(text)?;
+        let Members { id, method, params, .. } = members;
+        let fields = match params {
+            Some(Params::Object(fields)) => fields,
+            Some(Params::Other) => return Err(Invalid::Params("\"params\" must be an object".to_owned())),
+            None => Box::default(),
+        };
+        Ok(Envelope {
+            kind,
+            id,
+            method,
+            fields,
+            body,
+        })
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The id exactly as it was sent.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_ref().map(|span| self.raw(span))
+    }
+
+    pub fn method(&self) -> Cow<'_, str> {
+        self.text(&self.method).unwrap_or_default()
+    }
+
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.name)
+    }
+
+    /// The place of `params.name` with its quotes, for splicing another name in.
+    pub fn name_place(&self) -> Option<Span> {
+        self.fields.name.clone()
+    }
+
+    pub fn uri(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.uri)
+    }
+
+    pub fn cursor(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.cursor)
+    }
+
+    pub fn level(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.level)
+    }
+
+    pub fn arguments(&self) -> Option<&str> {
+        self.fields.arguments.as_ref().map(|span| self.raw(span))
+    }
+
+    /// The prompt that `completion/complete` refers to.
+    pub fn reference_name(&self) -> Option<(Cow<'_, str>, Span)> {
+        let place = &self.fields.reference.as_ref()?.name;
+        Some((self.text(place)?, place.clone()?))
+    }
+
+    /// The resource or template that `completion/complete` refers to.
+    pub fn reference_uri(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.reference.as_ref()?.uri)
+    }
+
+    /// What `notifications/cancelled` names.
+    pub fn request_id(&self) -> Option<&str> {
+        self.fields.request_id.as_ref().map(|span| self.raw(span))
+    }
+
+    /// `initialize`: the revision that the client asks for.
+    pub fn protocol_version(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.protocol_version)
+    }
+
+    /// `initialize`: what the client can do, as it was sent.
+    pub fn capabilities(&self) -> Option<&str> {
+        self.fields.capabilities.as_ref().map(|span| self.raw(span))
+    }
+
+    /// `initialize`: the client's name and version, as it was sent.
+    pub fn client_info(&self) -> Option<&str> {
+        self.fields.client_info.as_ref().map(|span| self.raw(span))
+    }
+
+    /// Modern: the revision in `_meta`.
+    pub fn meta_version(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.meta.as_ref()?.protocol_version)
+    }
+
+    /// Modern: the client's capabilities in `_meta`, as they were sent.
+    pub fn meta_capabilities(&self) -> Option<&str> {
+        let place = self.fields.meta.as_ref()?.capabilities.as_ref()?;
+        Some(self.raw(place))
+    }
+
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    fn text(&self, place: &Option<Span>) -> Option<Cow<'_, str>> {
+        let raw = self.raw(place.as_ref()?);
+        is_string(Some(raw)).then(|| json::unquote(raw))
+    }
+
+    fn raw(&self, span: &Span) -> &str {
+        self.body
+            .get(span.clone())
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// The members of the outermost object, as the scan meets them.
+#[derive(Default)]
+struct Members {
+    version: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Params>,
+    result: Option<Span>,
+    error: Option<Span>,
+}
+
+/// `params`, which JSON-RPC lets be an object or an array; MCP knows objects only.
+#[derive(Debug)]
+enum Params {
+    Object(Box<Fields>),
+    Other,
+}
+
+impl Members {
+    fn read(text: &str) -> Result<Members, Invalid> {
+        let mut scanner = Scanner::new(text);
+        let mut members = Members::default();
+        if scanner.peek() != Some(b'{') {
+            scanner.value()?;
+            scanner.end()?;
+            return Err(Invalid::Message(
+                "expected one object; batches are not served".to_owned(),
+            ));
+        }
+        scanner.object(|scanner, key| members.member(scanner, &key))?;
+        scanner.end()?;
+        Ok(members)
+    }
+
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Malformed> {
+        match key {
+            "jsonrpc" => once(&mut self.version, scanner.value()?, "jsonrpc"),
+            "id" => once(&mut self.id, scanner.value()?, "id"),
+            "method" => once(&mut self.method, scanner.value()?, "method"),
+            "result" => once(&mut self.result, scanner.value()?, "result"),
+            "error" => once(&mut self.error, scanner.value()?, "error"),
+            "params" => {
+                let params = Params::read(scanner)?;
+                once(&mut self.params, params, "params")
+            }
+            _ => scanner.value().map(drop),
+        }
+    }
+
+    fn kind(&self, text: &str) -> Result<Kind, Invalid> {
+        let wrong = |what: &str| Err(Invalid::Message(what.to_owned()));
+        let raw = |span: &Option<Span>| span.clone().and_then(|span| text.get(span));
+        if raw(&self.version).map(json::unquote).as_deref() != Some("2.0") || !is_string(raw(&self.version)) {
+            return wrong("\"jsonrpc\" must be \"2.0\"");
+        }
+        if raw(&self.id).is_some_and(|id| !is_id(id)) {
+            return wrong("\"id\" must be a string or an integer");
+        }
+        let answers = self.result.is_some() || self.error.is_some();
+        match (&self.method, &self.id, answers) {
+            (Some(_), _, _) if !is_string(raw(&self.method)) => wrong("\"method\" must be a string"),
+            (Some(_), _, true) => wrong("\"method\" and \"result\" or \"error\" exclude each other"),
+            (Some(_), Some(_), _) => Ok(Kind::Request),
+            (Some(_), None, _) => Ok(Kind::Notification),
+            (None, Some(_), true) => Ok(Kind::Response),
+            (None, _, _) => wrong("\"method\" is missing"),
+        }
+    }
+}
+
+impl Params {
+    fn read(scanner: &mut Scanner<'_>) -> Result<Params, Malformed> {
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(|_| Params::Other);
+        }
+        let mut fields = Box::new(Fields::default());
+        scanner.object(|scanner, key| fields.member(scanner, &key))?;
+        Ok(Params::Object(fields))
+    }
+}
+
+impl Fields {
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Malformed> {
+        let slot = match key {
+            "name" => &mut self.name,
+            "uri" => &mut self.uri,
+            "cursor" => &mut self.cursor,
+            "arguments" => &mut self.arguments,
+            "requestId" => &mut self.request_id,
+            "level" => &mut self.level,
+            "protocolVersion" => &mut self.protocol_version,
+            "capabilities" => &mut self.capabilities,
+            "clientInfo" => &mut self.client_info,
+            "ref" => {
+                let reference = Reference::read(scanner)?;
+                return once(&mut self.reference, reference, "ref");
+            }
+            "_meta" => {
+                let meta = Meta::read(scanner)?;
+                return once(&mut self.meta, meta, "_meta");
+            }
+            _ => return scanner.value().map(drop),
+        };
+        once(slot, scanner.value()?, key)
+    }
+}
+
+impl Reference {
+    fn read(scanner: &mut Scanner<'_>) -> Result<Reference, Malformed> {
+        let mut reference = Reference::default();
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(|_| reference);
+        }
+        scanner.object(|scanner, key| match key.as_ref() {
+            "name" => once(&mut reference.name, scanner.value()?, "ref.name"),
+            "uri" => once(&mut reference.uri, scanner.value()?, "ref.uri"),
+            _ => scanner.value().map(drop),
+        })?;
+        Ok(reference)
+    }
+}
+
+impl Meta {
+    fn read(scanner: &mut Scanner<'_>) -> Result<Meta, Malformed> {
+        let mut meta = Meta::default();
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(|_| meta);
+        }
+        scanner.object(|scanner, key| match key.as_ref() {
+            META_VERSION => once(&mut meta.protocol_version, scanner.value()?, META_VERSION),
+            META_CAPABILITIES => once(&mut meta.capabilities, scanner.value()?, META_CAPABILITIES),
+            _ => scanner.value().map(drop),
+        })?;
+        Ok(meta)
+    }
+}
+
+fn is_string(raw: Option<&str>) -> bool {
+    raw.is_some_and(|raw| raw.starts_with('"'))
+}
+
+/// MCP 2026-07-28, Basic, Requests: a string or an integer, never null. `1.0` and `1e3` are no
+/// integers as they are written, and rewriting an id would not be echoing it.
+fn is_id(raw: &str) -> bool {
+    raw.starts_with('"') || raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Names: server ids, and the public names of tools and prompts behind the aggregated `/mcp`.
+//!
+//! A public name depends on the server's id and the tool's name alone, never on the order of
+//! registration, so that a client's allow rules keep their meaning.
+
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+/// Between server and tool; it cannot occur in a server id, so the first one always splits.
+pub const SEPARATOR: &str = "__";
+
+/// Model APIs take names of 64 characters at most.
+pub const PUBLIC_NAME_MAX: usize = 64;
+
+const SERVER_ID_MAX: usize = 32;
+const EXTERNAL_ID_MAX: usize = 128;
+
+/// Path segments with a meaning of their own, now or in a surface that is still to come. `search`
+/// is not among them, because people name servers so: at `/mcp/search` a JSON-RPC body will be the
+/// server's, and any other one the search surface's.
+pub const RESERVED: [&str; 18] = [
+    "servers",
+    "tools",
+    "resources",
+    "prompts",
+    "execute",
+    "sse",
+    "messages",
+    "transport",
+    "sessions",
+    "oauth",
+    "health",
+    "registry",
+    "mcp",
+    "v1",
+    "v0-1",
+    "llmrouter",
+    "mcp-rest",
+    "admin",
+];
+
+/// A server's id: `[a-z0-9-]{1,32}` and not reserved. Derived once from the id as it was given.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(Arc<str>);
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadServerId {
+    #[error("a server id is 1 to 128 characters of A-Z a-z 0-9 . _ -, this one is {0:?}")]
+    Characters(String),
+    #[error("{0:?} is a reserved word (it is a path of the gateway's own); choose another id")]
+    Reserved(String),
+}
+
+impl ServerId {
+    /// `Files.EU_1` becomes `files-eu-1`; what is longer than 32 keeps its ends around a hash.
+    pub fn derive(external_id: &str) -> Result<ServerId, BadServerId> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if external_id.is_empty() || external_id.len() > EXTERNAL_ID_MAX || !external_id.chars().all(allowed) {
+            return Err(BadServerId::Characters(external_id.to_owned()));
+        }
+        let lower = external_id.to_ascii_lowercase().replace(['.', '_'], "-");
+        if RESERVED.contains(&lower.as_str()) {
+            return Err(BadServerId::Reserved(external_id.to_owned()));
+        }
+        Ok(ServerId(shorten(&lower, SERVER_ID_MAX, '-').into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How tools and prompts are named behind the aggregated `/mcp`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// Every name carries its server.
+    #[default]
+    Always,
+    /// A name carries its server only where two servers have the same one.
+    Conditional,
+    /// Names stay bare; of two servers with the same one, the first by id has it.
+    Never,
+}
+
+/// `<server>__<name>`, at most 64 characters.
+pub fn public_name(server: &ServerId, name: &str) -> String {
+    shorten(&format!("{server}{SEPARATOR}{name}"), PUBLIC_NAME_MAX, '_')
+}
+
+/// Splits a canonical name into what may be a server's id and the bare name.
+pub fn split(name: &str) -> Option<(&str, &str)> {
+    name.split_once(SEPARATOR)
+        .filter(|(server, bare)| !server.is_empty() && !bare.is_empty())
+}
+
+/// The bare name, if `name` is one of the spellings that other gateways gave to this server's tools.
+pub fn foreign_spelling<'n>(name: &'n str, server: &ServerId) -> Option<&'n str> {
+    let prefixed = |text: &'n str, separator: &str| text.strip_prefix(server.as_str())?.strip_prefix(separator);
+    prefixed(name, SEPARATOR)
+        .or_else(|| prefixed(name, "."))
+        .or_else(|| prefixed(name, "-"))
+        .or_else(|| prefixed(name.strip_prefix("mcp_")?, SEPARATOR))
+        .filter(|bare| !bare.is_empty())
+}
+
+/// Keeps both ends around a hash of the whole, so that the result is stable and tells its origin.
+fn shorten(name: &str, length_max: usize, joint: char) -> String {
+    if name.chars().count() <= length_max {
+        return name.to_owned();
+    }
+    let digest = Sha256::digest(name.as_bytes());
+    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let kept = length_max - hash.len() - 2;
+    let (front, back) = (kept.div_ceil(2), kept / 2);
+    let characters: Vec<char> = name.chars().collect();
+    let head: String = characters.iter().take(front).collect();
+    let tail: String = characters.iter().skip(characters.len() - back).collect();
+    format!("{head}{joint}{hash}{joint}{tail}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+use super::*;
+
+fn id(text: &str) -> ServerId {
+    ServerId::derive(text).unwrap()
+}
+
+#[test]
+fn server_ids_are_slugs() {
+    for (given, expected) in [
+        ("search", "search"),
+        ("Files.EU_1", "files-eu-1"),
+        ("a__b", "a--b"),
+        (
+            "a-rather-long-name-of-a-server-that-goes-on",
+            "a-rather-lo-fb7fdafe-that-goes-on",
+        ),
+    ] {
+        let derived = id(given);
+        assert!(derived.as_str().len() <= SERVER_ID_MAX, "{derived} is too long");
+        assert!(!derived.as_str().contains(SEPARATOR), "{derived} holds the separator");
+        if given.len() <= SERVER_ID_MAX {
+            assert_eq!(derived.as_str(), expected);
+        }
+    }
+}
+
+#[test]
+fn bad_and_reserved_ids_are_refused() {
+    for given in ["", "a b", "ä", "../x", "a/b", &"x".repeat(129)] {
+        assert!(
+            matches!(ServerId::derive(given), Err(BadServerId::Characters(_))),
+            "{given:?}"
+        );
+    }
+    for given in ["tools", "MCP", "v0.1", "mcp_rest"] {
+        assert!(
+            matches!(ServerId::derive(given), Err(BadServerId::Reserved(_))),
+            "{given:?}"
+        );
+    }
+}
+
+#[test]
+fn long_public_names_keep_their_ends_and_stay_distinct() {
+    let server = id("search");
+    assert_eq!(public_name(&server, "query"), "search__query");
+    let one = public_name(&server, &format!("{}one", "x".repeat(80)));
+    let two = public_name(&server, &format!("{}y{}", "x".repeat(40), "x".repeat(42)));
+    assert_eq!(one.len(), PUBLIC_NAME_MAX);
+    assert!(one.starts_with("search__x") && one.ends_with("xone"), "{one}");
+    assert_ne!(one, two);
+}
+
+#[test]
+fn other_gateways_spellings_are_understood() {
+    let server = id("search");
+    for spelling in ["search__query", "search.query", "search-query", "mcp_search__query"] {
+        assert_eq!(foreign_spelling(spelling, &server), Some("query"), "{spelling}");
+    }
+    for other in ["query", "search", "search__", "searching.query"] {
+        assert_eq!(foreign_spelling(other, &server), None, "{other}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Native MCP over Streamable HTTP, both eras: from one message to its route.
+
+mod legacy;
+mod modern;
+
+use crate::auth::Principal;
+use crate::catalog::{Kind, Snapshot};
+use crate::era::{Era, MODERN};
+use crate::headers;
+use crate::json::Span;
+use crate::jsonrpc::Envelope;
+use crate::path::Scope;
+use crate::rejection::Rejection;
+use crate::route::{Answer, Carry, Effect, Question, Route, Splice};
+use crate::session::Session;
+use crate::{Admitted, Filters, Moment};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use http::request::Parts;
+
+/// What an endpoint takes at all: `POST` of JSON, and `DELETE` of a legacy session. The stream of
+/// a `GET` is not there yet, which 405 says in both eras.
+pub(crate) fn check_endpoint(
+    head: &Parts,
+    scope: &Scope,
+    principal: &Principal,
+    snapshot: &Snapshot,
+) -> Result<(), Rejection> {
+    if matches!(scope, Scope::One(_)) && snapshot.visible(principal, scope).next().is_none() {
+        return Err(Rejection::NotFound);
+    }
+    let modern = head
+        .headers
+        .get(headers::PROTOCOL_VERSION)
+        .is_some_and(|value| value == MODERN);
+    match head.method {
+        Method::POST => headers::check_media(&head.headers),
+        Method::DELETE if !modern => Ok(()),
+        _ => Err(Rejection::MethodNotAllowed {
+            allow: if modern { "POST" } else { "POST, DELETE" },
+        }),
+    }
+}
+
+pub(crate) fn route(
+    filters: &Filters,
+    head: &Parts,
+    admitted: &Admitted,
+    envelope: Envelope,
+    snapshot: &Snapshot,
+    moment: &Moment<'_>,
+) -> Result<Route, Rejection> {
+    match era(head, &envelope)? {
+        Era::Modern => modern::route(head, admitted, envelope, snapshot),
+        Era::Legacy => legacy::route(filters, head, admitted, envelope, snapshot, moment),
+    }
+}
+
+/// The era, from header and body; if they disagree nobody can say which one policy should believe.
+fn era(head: &Parts, envelope: &Envelope) -> Result<Era, Rejection> {
+    let header = headers::single(&head.headers, headers::PROTOCOL_VERSION)?;
+    let body = envelope.meta_version();
+    let is_legacy = |version: &str| Era::Legacy.versions().contains(&version);
+    match (header, body.as_deref()) {
+        (Some(header), Some(body)) if header != body => Err(Rejection::HeaderMismatch(format!(
+            "the header {} differs from _meta",
+            headers::PROTOCOL_VERSION
+        ))),
+        (None, Some(_)) => Err(Rejection::HeaderMismatch(format!(
+            "the header {} is missing",
+            headers::PROTOCOL_VERSION
+        ))),
+        (Some(MODERN), _) => Ok(Era::Modern),
+        (Some(version), None) if is_legacy(version) => Ok(Era::Legacy),
+        (Some(version), _) => Err(Rejection::UnsupportedVersion {
+            requested: version.to_owned(),
+            era: None,
+        }),
+        (None, None) => Ok(Era::Legacy),
+    }
+}
+
+/// A message with everything that routing it depends on.
+struct Request<'r> {
+    admitted: &'r Admitted,
+    snapshot: &'r Snapshot,
+    era: Era,
+    envelope: Envelope,
+    session: Option<Session>,
+}
+
+/// Which server, under which name, and what changes in the body for it.
+struct Way {
+    servers: Vec<crate::names::ServerId>,
+    splice: Option<Splice>,
+    name: Option<String>,
+    listed: bool,
+    effect: Effect,
+}
+
+impl Request<'_> {
+    fn answer(self, question: Question) -> Route {
+        let Admitted { principal, scope } = self.admitted.clone();
+        Route::Answer(Answer {
+            principal,
+            scope,
+            era: self.era,
+            envelope: self.envelope,
+            question,
+        })
+    }
+
+    fn list(self, kind: Kind) -> Result<Route, Rejection> {
+        let after = self
+            .envelope
+            .cursor()
+            .map(|cursor| decode_cursor(&cursor))
+            .transpose()?;
+        Ok(self.answer(Question::List { kind, after }))
+    }
+
+    fn carry(self, way: Way) -> Route {
+        let Admitted { principal, scope } = self.admitted.clone();
+        let Request {
+            era, envelope, session, ..
+        } = self;
+        let Way {
+            servers,
+            splice,
+            name,
+            listed,
+            effect,
+        } = way;
+        Route::Carry(Box::new(Carry {
+            principal,
+            scope,
+            era,
+            envelope,
+            servers,
+            splice,
+            name,
+            session,
+            effect,
+            listed,
+        }))
+    }
+
+    /// The way of the methods that both eras have.
+    fn way(&self) -> Option<Result<Way, Rejection>> {
+        Some(match self.envelope.method().as_ref() {
+            "tools/call" => self.named(Kind::Tool, Effect::Act),
+            "prompts/get" => self.named(Kind::Prompt, Effect::Read),
+            "resources/read" => self.resource(self.envelope.uri().as_deref()),
+            "completion/complete" => self.completion(),
+            _ => return None,
+        })
+    }
+
+    fn named(&self, kind: Kind, effect: Effect) -> Result<Way, Rejection> {
+        let (name, place) = self
+            .envelope
+            .name()
+            .zip(self.envelope.name_place())
+            .ok_or_else(|| missing("params.name"))?;
+        self.target(kind, &name, place, effect)
+    }
+
+    fn target(&self, kind: Kind, name: &str, place: Span, effect: Effect) -> Result<Way, Rejection> {
+        let Admitted { principal, scope } = self.admitted;
+        let target = self.snapshot.resolve(kind, name, self.era, principal, scope)?;
+        let splice = target.rename.as_deref().map(|bare| Splice::name(place, bare));
+        let name = Some(target.rename.unwrap_or_else(|| name.to_owned()));
+        Ok(Way {
+            servers: vec![target.server],
+            splice,
+            name,
+            listed: target.listed,
+            effect,
+        })
+    }
+
+    fn resource(&self, uri: Option<&str>) -> Result<Way, Rejection> {
+        let uri = uri.ok_or_else(|| missing("params.uri"))?;
+        let Admitted { principal, scope } = self.admitted;
+        let servers = self.snapshot.holders(uri, self.era, principal, scope)?;
+        Ok(Way {
+            servers,
+            splice: None,
+            name: Some(uri.to_owned()),
+            listed: false,
+            effect: Effect::Read,
+        })
+    }
+
+    fn completion(&self) -> Result<Way, Rejection> {
+        let way = match (self.envelope.reference_name(), self.envelope.reference_uri()) {
+            (Some((name, place)), _) => self.target(Kind::Prompt, &name, place, Effect::Read)?,
+            (None, uri) => self
+                .resource(uri.as_deref())
+                .map_err(|_| missing("params.ref.name or params.ref.uri"))?,
+        };
+        // `completion/complete` has no Mcp-Name, and is not asked of several servers.
+        let servers = way.servers.into_iter().take(1).collect();
+        Ok(Way {
+            servers,
+            name: None,
+            ..way
+        })
+    }
+
+    /// At an endpoint of one server, a method that we do not know is that server's business.
+    fn unknown(self) -> Result<Route, Rejection> {
+        let Scope::One(server) = &self.admitted.scope else {
+            return Err(Rejection::UnknownMethod(self.envelope.method().into_owned()));
+        };
+        let (server, era) = (server.clone(), self.era);
+        if !self.snapshot.server(&server).is_some_and(|known| known.speaks(era)) {
+            return Err(Rejection::EraUnbridged { server, era });
+        }
+        let way = Way {
+            servers: vec![server],
+            splice: None,
+            name: None,
+            listed: false,
+            effect: Effect::Act,
+        };
+        Ok(self.carry(way))
+    }
+}
+
+fn missing(what: &str) -> Rejection {
+    Rejection::InvalidParams(format!("{what} is missing or no string"))
+}
+
+/// Cursors are plain keysets: the last name of the page before, in base64url.
+pub(crate) fn decode_cursor(cursor: &str) -> Result<String, Rejection> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| Rejection::InvalidParams("this cursor is not one of ours; list from the start".to_owned()))
+}
+
+/// The cursor of the page after this name.
+pub fn encode_cursor(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(last)
+}

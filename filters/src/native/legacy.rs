@@ -1,0 +1,115 @@
+//! 2025-03-26 to 2025-11-25: `initialize` opens a session, and everything else names it.
+
+use super::Request;
+use crate::catalog::{Kind, Snapshot};
+use crate::era::{Era, negotiate};
+use crate::jsonrpc::{self, Envelope};
+use crate::path::Scope;
+use crate::rejection::Rejection;
+use crate::route::{Notice, Question, Reach, Route};
+use crate::session::Session;
+use crate::{Admitted, Filters, Moment};
+use http::request::Parts;
+
+pub(super) fn route(
+    filters: &Filters,
+    head: &Parts,
+    admitted: &Admitted,
+    envelope: Envelope,
+    snapshot: &Snapshot,
+    moment: &Moment<'_>,
+) -> Result<Route, Rejection> {
+    let method = envelope.method().into_owned();
+    let mut request = Request {
+        admitted,
+        snapshot,
+        era: Era::Legacy,
+        envelope,
+        session: None,
+    };
+    if method == "initialize" {
+        return initialize(request);
+    }
+    let session = filters.session(head, admitted, moment)?;
+    match request.envelope.kind() {
+        jsonrpc::Kind::Request => request.session = Some(session),
+        jsonrpc::Kind::Notification => return Ok(notification(request, session, &method)),
+        jsonrpc::Kind::Response => return Ok(notice(request, session, Reach::Opened)),
+    }
+    if let Some(kind) = Kind::of_list_method(&method) {
+        return request.list(kind);
+    }
+    match (method.as_str(), request.way()) {
+        (_, Some(way)) => way.map(|way| request.carry(way)),
+        ("ping", None) => Ok(request.answer(Question::Ping)),
+        ("logging/setLevel", None) => set_level(request),
+        (_, None) => request.unknown(),
+    }
+}
+
+/// Answered from the snapshot; invalid, it leaves nothing behind.
+fn initialize(request: Request<'_>) -> Result<Route, Rejection> {
+    if request.envelope.kind() != jsonrpc::Kind::Request {
+        return Err(Rejection::InvalidParams(
+            "`initialize` is a request and needs an id".to_owned(),
+        ));
+    }
+    let is_object = |raw: Option<&str>| raw.is_some_and(|raw| raw.starts_with('{'));
+    let envelope = &request.envelope;
+    let version = envelope.protocol_version().map(|requested| negotiate(&requested));
+    match version {
+        Some(version) if is_object(envelope.capabilities()) && is_object(envelope.client_info()) => {
+            check_server(&request)?;
+            Ok(request.answer(Question::Initialize(version)))
+        }
+        _ => Err(Rejection::InvalidParams(
+            "`initialize` needs protocolVersion, capabilities and clientInfo (MCP 2025-11-25, Lifecycle)".to_owned(),
+        )),
+    }
+}
+
+/// A modern server behind an endpoint of its own names its revisions, as the specification asks of
+/// modern servers that meet `initialize`.
+fn check_server(request: &Request<'_>) -> Result<(), Rejection> {
+    match &request.admitted.scope {
+        Scope::One(id)
+            if !request
+                .snapshot
+                .server(id)
+                .is_some_and(|server| server.speaks(Era::Legacy)) =>
+        {
+            let requested = request.envelope.protocol_version().unwrap_or_default().into_owned();
+            Err(Rejection::UnsupportedVersion {
+                requested,
+                era: Some(Era::Modern),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
+    match (method, request.envelope.request_id().map(str::to_owned)) {
+        // The gateway has said this to each server itself when it opened its session there.
+        ("notifications/initialized", _) => request.answer(Question::Nothing),
+        ("notifications/cancelled", Some(id)) => notice(request, session, Reach::Holder(id)),
+        _ => notice(request, session, Reach::Opened),
+    }
+}
+
+fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
+    let level = request.envelope.level().map(|level| level.into_owned());
+    let level = level.ok_or_else(|| super::missing("params.level"))?;
+    match request.session.clone() {
+        Some(session) => Ok(notice(request, session, Reach::Level(level))),
+        None => Err(Rejection::SessionRequired),
+    }
+}
+
+fn notice(request: Request<'_>, session: Session, reach: Reach) -> Route {
+    Route::Notify(Notice {
+        session,
+        envelope: request.envelope,
+        reach,
+    })
+}

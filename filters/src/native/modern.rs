@@ -1,0 +1,99 @@
+//! 2026-07-28: every request stands for itself and says in `_meta` and headers what it is.
+
+use super::Request;
+use crate::Admitted;
+use crate::catalog::{Kind, Snapshot};
+use crate::era::Era;
+use crate::headers;
+use crate::jsonrpc::{self, Envelope};
+use crate::path::Scope;
+use crate::rejection::Rejection;
+use crate::route::{Question, Route};
+use http::request::Parts;
+
+pub(super) fn route(
+    head: &Parts,
+    admitted: &Admitted,
+    envelope: Envelope,
+    snapshot: &Snapshot,
+) -> Result<Route, Rejection> {
+    let request = Request {
+        admitted,
+        snapshot,
+        era: Era::Modern,
+        envelope,
+        session: None,
+    };
+    match request.envelope.kind() {
+        jsonrpc::Kind::Request => {}
+        // Streamable HTTP has no use for these; 202 is what the transport says to both.
+        jsonrpc::Kind::Notification | jsonrpc::Kind::Response => return Ok(request.answer(Question::Nothing)),
+    }
+    check(head, &request.envelope)?;
+    check_server(admitted, snapshot)?;
+    let method = request.envelope.method().into_owned();
+    if method == "server/discover" {
+        return Ok(request.answer(Question::Discover));
+    }
+    if let Some(kind) = Kind::of_list_method(&method) {
+        return request.list(kind);
+    }
+    match request.way() {
+        Some(way) => {
+            let way = way?;
+            check_params(head, &request, way.servers.first(), way.name.as_deref())?;
+            Ok(request.carry(way))
+        }
+        None if is_removed(&method) => Err(Rejection::UnknownMethod(method)),
+        None => request.unknown(),
+    }
+}
+
+/// What whoever reads the body must check (MCP 2026-07-28, Streamable HTTP, Server Validation).
+fn check(head: &Parts, envelope: &Envelope) -> Result<(), Rejection> {
+    let wanting =
+        |key: &str| Rejection::InvalidParams(format!("params._meta[\"io.modelcontextprotocol/{key}\"] is missing"));
+    envelope.meta_version().ok_or_else(|| wanting("protocolVersion"))?;
+    let capabilities = envelope.meta_capabilities().filter(|raw| raw.starts_with('{'));
+    capabilities.ok_or_else(|| wanting("clientCapabilities"))?;
+    headers::check_mirrors(&head.headers, envelope)
+}
+
+/// A legacy server behind an endpoint of its own: the revision is what is wrong, and a dual-era
+/// client goes on with `initialize`.
+fn check_server(admitted: &Admitted, snapshot: &Snapshot) -> Result<(), Rejection> {
+    match &admitted.scope {
+        Scope::One(id) if !snapshot.server(id).is_some_and(|server| server.speaks(Era::Modern)) => {
+            Err(Rejection::UnsupportedVersion {
+                requested: crate::era::MODERN.to_owned(),
+                era: Some(Era::Legacy),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_params(
+    head: &Parts,
+    request: &Request<'_>,
+    server: Option<&crate::names::ServerId>,
+    name: Option<&str>,
+) -> Result<(), Rejection> {
+    let entry = server
+        .zip(name)
+        .and_then(|(server, name)| request.snapshot.entry(server, Kind::Tool, name));
+    match entry {
+        Some(entry) if request.envelope.method() == "tools/call" => {
+            headers::check_params(&head.headers, &request.envelope, &entry.mirrored)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the modern era took away.
+fn is_removed(method: &str) -> bool {
+    matches!(
+        method,
+        "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe"
+    )
+}

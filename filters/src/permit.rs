@@ -1,0 +1,70 @@
+//! Permission: the one decision that lists, calls and routes all ask, so that what is listed can
+//! be called and what can be called is listed.
+
+use crate::auth::Principal;
+use crate::names::ServerId;
+
+/// Which servers a key reaches. A pattern is a server id in which `*` stands for any run of characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Grant {
+    #[default]
+    Every,
+    Matching(Vec<String>),
+}
+
+impl Grant {
+    fn covers(&self, server: &ServerId) -> bool {
+        match self {
+            Grant::Every => true,
+            Grant::Matching(patterns) => patterns.iter().any(|pattern| matches(pattern, server.as_str())),
+        }
+    }
+}
+
+/// May this principal see and call what this server offers?
+pub fn execute(principal: &Principal, server: &ServerId) -> bool {
+    principal.grant().covers(server)
+}
+
+/// Glob matching without backtracking: each piece between stars is taken at its first place,
+/// the last one at the end.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        match text.split_once(piece) {
+            Some((_, after)) => text = after,
+            None => return false,
+        }
+    }
+    text.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn stars_match_any_run() {
+        for (pattern, text, expected) in [
+            ("search", "search", true),
+            ("search", "search-2", false),
+            ("files-*", "files-eu", true),
+            ("files-*", "files", false),
+            ("*", "anything", true),
+            ("*-eu", "files-eu", true),
+            ("*-eu", "files-eu-2", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} against {text}");
+        }
+    }
+}
