@@ -1,0 +1,107 @@
+//! Reading: from the file's text to the checked [`Conf`], or to everything that is wrong with it.
+
+use super::node::{self, FILE_BYTES_MAX};
+use super::place::{Place, Reading};
+use super::problem::{Problem, Problems};
+use super::section::Section;
+use super::{AccessLog, Conf, keys, limits, listeners, seal, servers};
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use tollbridge_filters::names::Naming;
+
+const ROOT: &[&str] = &[
+    "listen",
+    "admin",
+    "threads",
+    "naming",
+    "passthrough",
+    "keys",
+    "servers",
+    "mcp_servers",
+    "mcpServers",
+    "limits",
+    "discovery",
+    "session",
+    "seal",
+    "drain",
+    "access_log",
+];
+pub fn load(path: &Path) -> Result<Conf, Problems> {
+    let mut text = String::new();
+    // One byte more than may be, so that `parse` sees what is too large.
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text));
+    if let Err(error) = read {
+        let message = format!(
+            "cannot read {} ({error}); name a file in UTF-8 that this user may read",
+            path.display()
+        );
+        return Err(Problem { line: 0, message }.into());
+    }
+    parse(&text, &|name| std::env::var(name).ok())
+}
+
+pub fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Conf, Problems> {
+    let (node, duplicates) = node::parse(text)?;
+    let reading = Reading::new(environment, duplicates);
+    let conf = Place::root(&reading, &node).section(ROOT).map(|root| conf(&root));
+    reading.finish()?;
+    conf.ok_or_else(|| {
+        Problem {
+            line: 0,
+            message: "the file holds no configuration".to_owned(),
+        }
+        .into()
+    })
+}
+
+fn conf(root: &Section<'_>) -> Conf {
+    let keys = keys::read(root);
+    let listeners = listeners::read(root, &keys);
+    let namings = [
+        ("always", Naming::Always),
+        ("conditional", Naming::Conditional),
+        ("never", Naming::Never),
+    ];
+    Conf {
+        listen: listeners.listen,
+        admin: listeners.admin,
+        threads: root
+            .optional("threads", |place| place.count(1..=1024))
+            .unwrap_or_else(available_parallelism),
+        naming: root.or("naming", Naming::Always, |place| place.choice(&namings)),
+        passthrough: listeners.passthrough,
+        keys,
+        servers: servers::read(root),
+        limits: limits::limits(root),
+        discovery: limits::discovery(root),
+        session: limits::session(root),
+        seal: seal::read(root),
+        drain: limits::drain(root),
+        access_log: root.or("access_log", AccessLog::Stdout, access_log),
+    }
+}
+
+fn available_parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// By text, because YAML 1.1 would call `off` a boolean.
+fn access_log(place: &Place<'_>) -> Option<AccessLog> {
+    if place.is_text() {
+        return match place.text()?.as_str() {
+            "stdout" => Some(AccessLog::Stdout),
+            "off" => Some(AccessLog::Off),
+            _ => place.refuse(format_args!(
+                "{} is no log; write stdout, off or {{file: PATH}}",
+                place.quoted()
+            )),
+        };
+    }
+    let section = place.section(&["file"])?;
+    section
+        .required("file", "file: /var/log/tollbridge.log", |place| place.text())
+        .map(PathBuf::from)
+        .map(AccessLog::File)
+}

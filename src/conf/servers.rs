@@ -1,0 +1,192 @@
+//! The MCP servers behind the gateway, under any of the three names that files in use have for them.
+
+use super::credential;
+use super::duplicates::Duplicates;
+use super::headers::forwarded_name;
+use super::node::Value;
+use super::place::Place;
+use super::quantity::{DAY, MILLISECOND, Spelled};
+use super::section::Section;
+use super::{Endpoints, EraChoice, Health, Http, Server, Timeout, address};
+use http::Uri;
+use std::time::Duration;
+use tollbridge_filters::names::ServerId;
+
+/// Ours; RouteIQ's and LiteLLM's; that of MCP clients.
+pub(super) const SPELLINGS: [&str; 3] = ["servers", "mcp_servers", "mcpServers"];
+
+const SERVER: &[&str] = &[
+    "url",
+    "endpoints",
+    "era",
+    "health",
+    "timeout",
+    "auth",
+    "forward_headers",
+    "http",
+    "description",
+    // Of the foreign spellings:
+    "type",
+    "transport",
+    "headers",
+    "auth_type",
+    "auth_value",
+    "authentication_token",
+];
+
+pub(super) fn read(root: &Section<'_>) -> Vec<Server> {
+    let mut ids = Duplicates::new();
+    let mut servers = Vec::new();
+    for spelling in SPELLINGS {
+        for (external_id, place) in root.optional(spelling, |place| place.entries()).unwrap_or_default() {
+            let id = match ServerId::derive(external_id) {
+                Ok(id) => id,
+                Err(error) => {
+                    let _: Option<()> = place.refuse(error);
+                    continue;
+                }
+            };
+            if let Some(first) = ids.first(id.clone(), place.line) {
+                let _: Option<()> = place.refuse(format_args!(
+                    "the server on line {first} has the id {:?} already; give each server its own",
+                    id.as_str()
+                ));
+            }
+            servers.extend(server(id, external_id, &place));
+        }
+    }
+    servers.sort_by(|one, other| one.id.cmp(&other.id));
+    servers
+}
+
+fn server(id: ServerId, external_id: &str, place: &Place<'_>) -> Option<Server> {
+    carried_over_http(place)?;
+    let section = place.section(SERVER)?;
+    let endpoints = endpoints(&section);
+    let eras = [
+        ("auto", EraChoice::Auto),
+        ("modern", EraChoice::Modern),
+        ("legacy", EraChoice::Legacy),
+    ];
+    let versions = [("auto", Http::Auto), ("1.1", Http::One), ("2", Http::Two)];
+    let server = Server {
+        id,
+        external_id: external_id.to_owned(),
+        endpoints: endpoints.unwrap_or_else(|| Endpoints::Static(Vec::new())),
+        era: section.or("era", EraChoice::Auto, |place| place.choice(&eras)),
+        health: health(&section),
+        timeout: timeout(&section),
+        credentials: credential::read(&section),
+        forward_headers: section
+            .optional("forward_headers", |place| place.items())
+            .unwrap_or_default()
+            .iter()
+            .filter_map(forwarded_name)
+            .collect(),
+        http: section.or("http", Http::Auto, |place| place.choice(&versions)),
+    };
+    Some(server)
+}
+
+/// A server over another transport cannot be reached yet; its other keys would only be unknown.
+fn carried_over_http(server: &Place<'_>) -> Option<()> {
+    if !matches!(server.node.value, Value::Map(_)) {
+        return Some(());
+    }
+    for (key, place) in server.entries()? {
+        let transport = match (key, place.is_text()) {
+            ("command", _) => "stdio".to_owned(),
+            ("type" | "transport", true) => place.text()?,
+            _ => continue,
+        };
+        match transport.as_str() {
+            "http" | "streamable-http" | "streamable_http" | "streamableHttp" => {}
+            "stdio" | "sse" | "websocket" | "ws" => {
+                return place.refuse(format_args!(
+                    "the transport {transport} is not there yet; offer the server over Streamable HTTP and write its `url`"
+                ));
+            }
+            _ => {
+                return place.refuse(format_args!(
+                    "{} is no transport; write streamable-http",
+                    place.quoted()
+                ));
+            }
+        }
+    }
+    Some(())
+}
+
+fn endpoints(server: &Section<'_>) -> Option<Endpoints> {
+    match (server.find("url"), server.find("endpoints")) {
+        (Some(place), None) => {
+            let uri = address::url(&place)?;
+            Some(if address::is_fixed(&uri) {
+                Endpoints::Static(vec![uri])
+            } else {
+                Endpoints::Dns(uri)
+            })
+        }
+        (None, Some(place)) => several(&place).map(Endpoints::Static),
+        (Some(_), Some(place)) => place.refuse("there is a `url` as well; write `url` or `endpoints`"),
+        (None, None) => server
+            .place
+            .refuse("`url` is missing; write it, as in `url: http://127.0.0.1:3100/mcp`"),
+    }
+}
+
+fn several(place: &Place<'_>) -> Option<Vec<Uri>> {
+    let mut uris: Vec<Uri> = Vec::new();
+    let places = place.items()?;
+    if places.is_empty() {
+        return place.refuse("the list is empty; write at least one, as in [http://127.0.0.1:3100/mcp]");
+    }
+    for place in &places {
+        let Some(uri) = address::url(place) else {
+            continue;
+        };
+        if uris.contains(&uri) {
+            let _: Option<()> = place.refuse("this endpoint stands in the list already; remove it");
+        }
+        if uris.first().is_some_and(|first| first.scheme() != uri.scheme()) {
+            let _: Option<()> = place.refuse("the endpoints of a server share http or https; write the same scheme");
+        }
+        uris.push(uri);
+    }
+    Some(uris)
+}
+
+fn health(server: &Section<'_>) -> Health {
+    let section = server.child("health", &["interval", "timeout"]);
+    Health {
+        interval: section.or("interval", Duration::from_secs(5), |place| {
+            place.duration(MILLISECOND..=DAY)
+        }),
+        timeout: section.or("timeout", Duration::from_secs(1), |place| {
+            place.duration(MILLISECOND..=DAY)
+        }),
+    }
+}
+
+fn timeout(server: &Section<'_>) -> Timeout {
+    let section = server.child("timeout", &["connect", "call", "call_max"]);
+    let duration = |key, default| section.or(key, default, |place| place.duration(MILLISECOND..=DAY));
+    let timeout = Timeout {
+        connect: duration("connect", Duration::from_secs(1)),
+        call: duration("call", Duration::from_secs(60)),
+        call_max: duration("call_max", Duration::from_secs(15 * 60)),
+    };
+    if timeout.call > timeout.call_max {
+        let key = if section.find("call").is_some() {
+            "call"
+        } else {
+            "call_max"
+        };
+        let (call, call_max) = (Spelled(timeout.call), Spelled(timeout.call_max));
+        section.refuse_at(
+            key,
+            format_args!("`call` ({call}) is longer than `call_max` ({call_max}); raise `call_max`"),
+        );
+    }
+    timeout
+}
