@@ -1,0 +1,248 @@
+//! Carry: every exchange with MCP servers. A conversation with one server, today always the identity:
+//! of the request only what must change has changed, the answer is handed on as it comes.
+
+mod deadline;
+mod guess;
+mod legacy;
+mod relay;
+
+pub use legacy::{end, notify, release};
+
+use crate::failure::{Failure, Outcome, Reason};
+use crate::gateway::Gateway;
+use crate::upstream::{Endpoint, Fault, Fields, InFlight, Link, Pool, head};
+use bytes::Bytes;
+use deadline::Deadline;
+use http::{HeaderMap, HeaderValue};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::{Carry, Effect};
+
+/// The client's side of an exchange.
+pub trait Downstream: Send {
+    /// Writes the head of the answer.
+    fn begin(&mut self, head: AnswerHead) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// Writes a piece of the body as it is.
+    fn chunk(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), Gone>> + Send;
+    fn end(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// Ends when the client has gone.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// The client has gone.
+#[derive(Debug)]
+pub struct Gone;
+
+/// What of an answer's head goes down.
+#[derive(Debug)]
+pub struct AnswerHead {
+    pub status: u16,
+    pub content_type: HeaderValue,
+    /// `None`: the length is not known, the body is chunked.
+    pub content_length: Option<u64>,
+    pub retry_after: Option<HeaderValue>,
+}
+
+/// Why a conversation ended without an answer of the server's.
+#[derive(Debug)]
+pub enum Stop {
+    Failed(Failure),
+    Rejected(Rejection),
+    /// The client went away.
+    Gone,
+    /// The answer had begun and cannot be ended properly: the connection must be cut.
+    Broken(Failure),
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Stop {
+        Stop::Gone
+    }
+}
+
+/// What the access log and the metrics want to know of a conversation.
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub server: Option<ServerId>,
+    pub endpoint: Option<std::net::SocketAddr>,
+    pub status: u16,
+    pub upstream: Duration,
+    pub streamed: bool,
+    pub response_bytes: usize,
+}
+
+/// Everything that a conversation is about.
+struct Conversation<'c> {
+    gateway: &'c Gateway,
+    carry: &'c Carry,
+    forwarded: &'c HeaderMap,
+    body: Bytes,
+}
+
+/// Takes a request to its server and the answer back.
+pub async fn carry<D: Downstream>(
+    gateway: &Gateway,
+    carry: &Carry,
+    forwarded: &HeaderMap,
+    down: &mut D,
+    trace: &mut Trace,
+) -> Result<(), Stop> {
+    let conversation = Conversation {
+        gateway,
+        carry,
+        forwarded,
+        body: carry.body(),
+    };
+    let began = Instant::now();
+    let done = match carry.servers.as_slice() {
+        [] => Err(Stop::Rejected(Rejection::NotFound)),
+        [server] => conversation.hold(server, down, trace).await,
+        guesses => conversation.guess(guesses, down, trace).await,
+    };
+    trace.upstream = began.elapsed();
+    done
+}
+
+impl Conversation<'_> {
+    async fn hold<D: Downstream>(&self, server: &ServerId, down: &mut D, trace: &mut Trace) -> Result<(), Stop> {
+        let pool = self.pool(server)?;
+        trace.server = Some(server.clone());
+        let mut deadline = Deadline::start(&pool.server.timeout, &self.carry.envelope.method());
+        match &self.carry.session {
+            None => {
+                let (endpoint, link) = self.send_to_any(&pool, down, &deadline).await?;
+                trace.endpoint = Some(endpoint.addr);
+                relay::relay(self, &pool, &endpoint, link, down, &mut deadline, trace).await
+            }
+            Some(session) => self.hold_in_session(session, &pool, down, &mut deadline, trace).await,
+        }
+    }
+
+    fn pool(&self, server: &ServerId) -> Result<Arc<Pool>, Stop> {
+        let gone = || Stop::Failed(Failure::unavailable(server, "it was removed from the configuration"));
+        self.gateway.pool(server).ok_or_else(gone)
+    }
+
+    /// Sends to the best endpoint, and to the next one as long as it is sure that nothing was sent.
+    async fn send_to_any<D: Downstream>(
+        &self,
+        pool: &Pool,
+        down: &mut D,
+        deadline: &Deadline,
+    ) -> Result<(InFlight, Link), Stop> {
+        let mut tried = Vec::new();
+        let mut reads_left = usize::from(self.carry.effect == Effect::Read);
+        let mut last = None;
+        // One attempt more than there are endpoints: a connection may have died while it was idle.
+        for _ in 0..=pool.endpoints().len() {
+            let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) else {
+                break;
+            };
+            match self.send(pool, &endpoint, None, down, deadline).await {
+                Ok(link) => return Ok((endpoint, link)),
+                Err(Interrupted::Fault(fault)) => {
+                    pool.failed(&endpoint);
+                    tried.push(endpoint.addr);
+                    match (&fault, reads_left) {
+                        (Fault::NotSent(_), _) => {}
+                        (Fault::Lost(_), 0) => return Err(Stop::Failed(Failure::fault(&pool.server.id, fault))),
+                        (Fault::Lost(_), _) => reads_left -= 1,
+                    }
+                    last = Some(fault);
+                }
+                Err(Interrupted::Stop(stop)) => return Err(stop),
+            }
+        }
+        let id = &pool.server.id;
+        Err(Stop::Failed(match last {
+            Some(fault) => Failure::fault(id, fault),
+            None => Failure::unavailable(id, "it has no address; is its name resolved?"),
+        }))
+    }
+
+    /// Sends the request and waits for the head of the answer.
+    async fn send<D: Downstream>(
+        &self,
+        pool: &Pool,
+        endpoint: &InFlight,
+        session: Option<&crate::session::Opened>,
+        down: &mut D,
+        deadline: &Deadline,
+    ) -> Result<Link, Interrupted> {
+        let head = self.head(pool, endpoint, session);
+        let head = head.map_err(|error| Interrupted::Fault(Fault::NotSent(error.to_string())))?;
+        let mut link = Link::open(endpoint).await?;
+        link.send(head, self.body.clone()).await?;
+        self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
+        Ok(link)
+    }
+
+    fn head(
+        &self,
+        pool: &Pool,
+        endpoint: &Endpoint,
+        session: Option<&crate::session::Opened>,
+    ) -> Result<pingora::http::RequestHeader, Box<pingora::Error>> {
+        let fields = Fields {
+            era: self.carry.era,
+            version: session.map(|session| session.version.as_str()),
+            session: session.and_then(|session| session.id.as_deref()),
+            method: &self.carry.envelope.method(),
+            name: self.carry.name.as_deref(),
+            downstream: Some(self.forwarded),
+        };
+        head("POST", &pool.server, endpoint, &fields, self.body.len())
+    }
+
+    /// Whoever waits for long beside others that answer is looked at; the client may go meanwhile.
+    async fn await_answer<D: Downstream>(
+        &self,
+        pool: &Pool,
+        endpoint: &InFlight,
+        link: &mut Link,
+        down: &mut D,
+        deadline: &Deadline,
+    ) -> Result<(), Interrupted> {
+        let answer = link.answer();
+        let gone = down.gone();
+        tokio::pin!(answer, gone);
+        let patience = Instant::now() + pool.patience();
+        for (until, is_last) in [(patience, false), (deadline.at(), true)] {
+            if !is_last && until > deadline.at() {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer.map(drop).map_err(Interrupted::Fault),
+                () = &mut gone => return Err(Interrupted::Stop(Stop::Gone)),
+                () = tokio::time::sleep_until(until.into()) => pool.slow(endpoint),
+            }
+        }
+        pool.failed(endpoint);
+        Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))))
+    }
+}
+
+fn timed_out(server: &ServerId, deadline: &Deadline) -> Failure {
+    let reason = Reason::Timeout(format!("{:?}", deadline.waited()));
+    Failure {
+        server: server.clone(),
+        reason,
+        outcome: Outcome::Unknown,
+    }
+}
+
+/// What keeps a request from being answered: the way there, or something that ends the exchange.
+enum Interrupted {
+    Fault(Fault),
+    Stop(Stop),
+}
+
+impl From<Fault> for Interrupted {
+    fn from(fault: Fault) -> Interrupted {
+        Interrupted::Fault(fault)
+    }
+}

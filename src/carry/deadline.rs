@@ -1,0 +1,44 @@
+//! How long a call may take: `timeout.call`, begun anew by each piece of an event stream, and
+//! `timeout.call_max` whatever happens.
+
+use crate::conf::Timeout;
+use std::time::{Duration, Instant};
+
+/// As good as never: a subscription lives as long as its client.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+pub(super) struct Deadline {
+    began: Instant,
+    at: Instant,
+    span: Duration,
+    last: Instant,
+}
+
+impl Deadline {
+    pub(super) fn start(timeout: &Timeout, method: &str) -> Deadline {
+        let (span, most) = match method {
+            "subscriptions/listen" => (NEVER, NEVER),
+            _ => (timeout.call, timeout.call_max),
+        };
+        let began = Instant::now();
+        Deadline {
+            began,
+            at: began + span,
+            span,
+            last: began + most,
+        }
+    }
+
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Something happened: the server is at work.
+    pub(super) fn extend(&mut self) {
+        self.at = (Instant::now() + self.span).min(self.last);
+    }
+}

@@ -1,0 +1,225 @@
+//! Conversations in legacy sessions: an upstream session for each client's session, opened when it
+//! is first needed, and the messages of a session that are no requests.
+
+use super::deadline::Deadline;
+use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay};
+use crate::failure::{Failure, Outcome};
+use crate::gateway::Gateway;
+use crate::session::{Introduction, Opened, Upstreams, end_upstream};
+use crate::upstream::{Fault, Fields, InFlight, Link, Pool, head};
+use std::sync::Arc;
+use tollbridge_filters::era::Era;
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::path::Scope;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::{Effect, Notice, Reach};
+use tollbridge_filters::session::Session;
+
+impl Conversation<'_> {
+    pub(super) async fn hold_in_session<D: Downstream>(
+        &self,
+        session: &Session,
+        pool: &Arc<Pool>,
+        down: &mut D,
+        deadline: &mut Deadline,
+        trace: &mut Trace,
+    ) -> Result<(), Stop> {
+        let upstreams = upstreams(self.gateway, session);
+        let _under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
+        let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
+        trace.endpoint = Some(endpoint.addr);
+        match relay::relay(self, pool, &endpoint, link, down, deadline, trace).await {
+            Err(Stop::Rejected(Rejection::SessionNotFound)) => {
+                forget(&upstreams, &pool.server.id).await;
+                self.again(session, pool, down, deadline, trace).await
+            }
+            done => done,
+        }
+    }
+
+    /// The server has lost its session. Reading may go on in a new one, unseen. For anything else
+    /// the client must know that what it built up there is gone.
+    async fn again<D: Downstream>(
+        &self,
+        session: &Session,
+        pool: &Arc<Pool>,
+        down: &mut D,
+        deadline: &mut Deadline,
+        trace: &mut Trace,
+    ) -> Result<(), Stop> {
+        if self.carry.effect == Effect::Act {
+            return Err(Stop::Rejected(Rejection::SessionNotFound));
+        }
+        let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
+        trace.endpoint = Some(endpoint.addr);
+        relay::relay(self, pool, &endpoint, link, down, deadline, trace).await
+    }
+
+    /// Sends within the upstream session. Where the endpoint that holds it cannot be reached, the
+    /// session is lost with it.
+    pub(super) async fn send_in_session<D: Downstream>(
+        &self,
+        session: &Session,
+        pool: &Arc<Pool>,
+        down: &mut D,
+        deadline: &Deadline,
+    ) -> Result<(InFlight, Link), Stop> {
+        let upstreams = upstreams(self.gateway, session);
+        let id = &pool.server.id;
+        for _ in 0..=pool.endpoints().len() {
+            let (endpoint, opened) = open(pool, &upstreams, session).await?;
+            match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
+                Ok(link) => return Ok((endpoint, link)),
+                Err(Interrupted::Stop(stop)) => return Err(stop),
+                Err(Interrupted::Fault(fault)) => {
+                    pool.failed(&endpoint);
+                    let is_read = self.carry.effect == Effect::Read;
+                    match fault {
+                        Fault::NotSent(_) if opened.id.is_none() || is_read => forget(&upstreams, id).await,
+                        // Others are there, but they do not know the session: the client must begin anew.
+                        Fault::NotSent(_) if pool.endpoints().len() > 1 => {
+                            forget(&upstreams, id).await;
+                            return Err(Stop::Rejected(Rejection::SessionNotFound));
+                        }
+                        // It may be back in a moment, with the session; if not, the server says so.
+                        fault => return Err(Stop::Failed(Failure::fault(id, fault))),
+                    }
+                }
+            }
+        }
+        Err(Stop::Failed(Failure::unavailable(
+            id,
+            "none of its endpoints can be reached",
+        )))
+    }
+}
+
+/// The session's session with a server, opened if need be. Others who need it wait; it is opened
+/// once.
+async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(InFlight, Opened), Stop> {
+    let place = upstreams.at(&pool.server.id);
+    let mut slot = place.lock().await;
+    if let Some(opened) = slot.as_ref()
+        && let Some(endpoint) = pool.at(opened.addr)
+    {
+        return Ok((endpoint, opened.clone()));
+    }
+    let mut tried = Vec::new();
+    let mut why = "it has no address; is its name resolved?".to_owned();
+    while let Some(endpoint) = pool.pick(&tried) {
+        match Opened::open(&pool.server, &endpoint, &introduction(session)).await {
+            Ok(opened) => {
+                if let Some(level) = upstreams.level() {
+                    let set = opened.set_level(&pool.server, &endpoint, &level).await;
+                    set.map_err(|why| Stop::Failed(Failure::unavailable(&pool.server.id, why)))?;
+                }
+                *slot = Some(opened.clone());
+                return Ok((endpoint, opened));
+            }
+            Err(reason) => {
+                pool.failed(&endpoint);
+                tried.push(endpoint.addr);
+                why = reason;
+            }
+        }
+    }
+    Err(Stop::Failed(Failure {
+        outcome: Outcome::NotSent,
+        ..Failure::unavailable(&pool.server.id, why)
+    }))
+}
+
+/// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in
+/// the course of a call reaches the client and the answer comes back. Behind `/mcp` that is not
+/// there yet, so nothing is declared that could not be kept.
+fn introduction(session: &Session) -> Introduction<'_> {
+    let capabilities = match session.scope {
+        Scope::One(_) => session.capabilities.as_str(),
+        Scope::All => "{}",
+    };
+    Introduction {
+        version: &session.version,
+        capabilities,
+        client_info: &session.client_info,
+    }
+}
+
+fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
+    gateway.sessions.upstreams(session.key)
+}
+
+async fn forget(upstreams: &Upstreams, server: &ServerId) {
+    upstreams.at(server).lock().await.take();
+}
+
+/// Hands a notification, or the answer to a server's request, to the servers of the session.
+pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
+    let Some(upstreams) = gateway.sessions.known(notice.session.key) else {
+        return;
+    };
+    if let Reach::Level(level) = &notice.reach {
+        upstreams.set_level(level);
+    }
+    for (server, place) in upstreams.servers() {
+        let meant = match &notice.reach {
+            Reach::Opened | Reach::Level(_) => true,
+            Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
+        };
+        // A place that is locked is just being opened: its server does not know the session yet.
+        let opened = place.try_lock().ok().and_then(|slot| slot.clone());
+        let Some((pool, opened)) = gateway.pool(&server).zip(opened).filter(|_| meant) else {
+            continue;
+        };
+        if let Err(why) = tell(&pool, &opened, &notice).await {
+            tracing::info!(%server, %why, "a notification could not be handed on");
+        }
+    }
+}
+
+async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), String> {
+    let endpoint = pool.at(opened.addr).ok_or("its endpoint is gone")?;
+    if let Reach::Level(level) = &notice.reach {
+        return opened.set_level(&pool.server, &endpoint, level).await;
+    }
+    let body = notice.envelope.body().clone();
+    let fields = Fields {
+        era: Era::Legacy,
+        version: Some(&opened.version),
+        session: opened.id.as_deref(),
+        method: "",
+        name: None,
+        downstream: None,
+    };
+    let head = head("POST", &pool.server, &endpoint, &fields, body.len()).map_err(|error| error.to_string())?;
+    let told = async {
+        let mut link = Link::open(&endpoint).await?;
+        link.send(head, body).await?;
+        link.answer().await?;
+        while link.chunk().await?.is_some() {}
+        link.close().await;
+        Ok::<(), Fault>(())
+    };
+    let told = tokio::time::timeout(pool.server.timeout.call, told).await;
+    told.map_err(|_| "no answer in time".to_owned())?
+        .map_err(|fault| fault.to_string())
+}
+
+/// Ends a session: its id is good no more, and its upstream sessions are closed.
+pub async fn end(gateway: Arc<Gateway>, session: Session) {
+    if let Some(upstreams) = gateway.sessions.end(session.key) {
+        release(&gateway, &upstreams).await;
+    }
+}
+
+/// Closes what a session had opened upstream.
+pub async fn release(gateway: &Gateway, upstreams: &Upstreams) {
+    for (server, place) in upstreams.servers() {
+        let opened = place.lock().await.take();
+        let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
+            continue;
+        };
+        if let (Some(endpoint), Some(id)) = (pool.at(opened.addr), &opened.id) {
+            end_upstream(&pool.server, &endpoint, &opened.version, id).await;
+        }
+    }
+}

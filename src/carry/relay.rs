@@ -1,0 +1,305 @@
+//! Handing an answer on: what is right passes as it came, chunk by chunk; what is wrong becomes an
+//! error that says who failed.
+
+use super::deadline::Deadline;
+use super::{AnswerHead, Conversation, Downstream, Stop, Trace, timed_out};
+use crate::failure::{Failure, Reason};
+use crate::reply;
+use crate::upstream::{Endpoint, Fault, Link, Pool};
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use memchr::memmem;
+use tollbridge_filters::headers::media_type;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::sse::is_between_events;
+
+/// A JSON answer up to this size is complete before its head goes down, so that half of it is an
+/// error and not half an answer. Larger ones are handed on as they come.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) enum Form {
+    Json,
+    Events,
+    Other,
+}
+
+pub(super) async fn relay<D: Downstream>(
+    conversation: &Conversation<'_>,
+    pool: &Pool,
+    endpoint: &Endpoint,
+    mut link: Link,
+    down: &mut D,
+    deadline: &mut Deadline,
+    trace: &mut Trace,
+) -> Result<(), Stop> {
+    let (head, form) = read_head(&link);
+    trace.status = head.status;
+    let mut relay = Relay {
+        conversation,
+        pool,
+        endpoint,
+        link: &mut link,
+        down,
+        deadline,
+        trace,
+    };
+    let done = match (head.status, form) {
+        (200, Form::Events) => relay.events(head).await,
+        (200, Form::Json) => relay.json(head).await,
+        (_, form) => relay.refused(head, form).await,
+    };
+    if done.is_ok() {
+        endpoint.answered();
+    } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
+        pool.failed(endpoint);
+    }
+    link.close().await;
+    done
+}
+
+/// A refusal of our credential, or of the load, tells nothing about the endpoint's health.
+fn counts(failure: &Failure) -> bool {
+    !matches!(failure.reason, Reason::Credential(_) | Reason::Overloaded { .. })
+}
+
+pub(super) fn read_head(link: &Link) -> (AnswerHead, Form) {
+    let field = |name| link.head().and_then(|head| head.headers.get(name)).cloned();
+    let content_type = field(CONTENT_TYPE).unwrap_or_else(|| HeaderValue::from_static(""));
+    let form = match media_type(content_type.to_str().unwrap_or_default()).as_str() {
+        "application/json" => Form::Json,
+        "text/event-stream" => Form::Events,
+        _ => Form::Other,
+    };
+    let length = field(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = link.head().map_or(502, |head| head.status.as_u16());
+    (
+        AnswerHead {
+            status,
+            content_type,
+            content_length: length,
+            retry_after: field(RETRY_AFTER),
+        },
+        form,
+    )
+}
+
+struct Relay<'r, 'c, D> {
+    conversation: &'r Conversation<'c>,
+    pool: &'r Pool,
+    endpoint: &'r Endpoint,
+    link: &'r mut Link,
+    down: &'r mut D,
+    deadline: &'r mut Deadline,
+    trace: &'r mut Trace,
+}
+
+impl<D: Downstream> Relay<'_, '_, D> {
+    /// An event stream: every chunk goes on when it comes.
+    async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
+        self.trace.streamed = true;
+        self.endpoint.answered();
+        self.down
+            .begin(AnswerHead {
+                content_length: None,
+                ..head
+            })
+            .await?;
+        let mut tail = Tail::default();
+        loop {
+            match self.next().await {
+                Ok(Some(chunk)) => {
+                    self.deadline.extend();
+                    tail.push(&chunk);
+                    self.pass(chunk).await?;
+                }
+                Ok(None) => return Ok(self.down.end().await?),
+                Err(Stop::Failed(failure)) => return self.end_stream(failure, &tail).await,
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    /// The stream broke off: the client is told in the stream, if that can be done without making
+    /// a whole event out of half a one.
+    async fn end_stream(&mut self, failure: Failure, tail: &Tail) -> Result<(), Stop> {
+        let id = self.conversation.carry.envelope.id();
+        if !is_between_events(&tail.0) {
+            return Err(Stop::Broken(failure));
+        }
+        let error = reply::failed(&failure).body(id, "");
+        let event = [b"event: message\ndata: ".as_slice(), &error, b"\n\n"].concat();
+        self.pass(event.into()).await?;
+        self.down.end().await?;
+        tracing::info!(server = %self.pool.server.id, %failure, "an event stream broke off");
+        self.pool.failed(self.endpoint);
+        Ok(())
+    }
+
+    /// A JSON answer: held while it is small and incomplete, then handed on.
+    async fn json(&mut self, head: AnswerHead) -> Result<(), Stop> {
+        let mut held = Vec::new();
+        let mut bytes = 0;
+        let complete = loop {
+            match self.next().await? {
+                None => break true,
+                Some(chunk) => {
+                    bytes += chunk.len();
+                    held.push(chunk);
+                }
+            }
+            if bytes > HELD_BYTES_MAX {
+                break false;
+            }
+        };
+        self.check(&held, complete)?;
+        self.down
+            .begin(AnswerHead {
+                content_length: head.content_length.or(complete.then_some(bytes as u64)),
+                ..head
+            })
+            .await?;
+        for chunk in held {
+            self.pass(chunk).await?;
+        }
+        if !complete {
+            self.rest().await?;
+        }
+        Ok(self.down.end().await?)
+    }
+
+    async fn rest(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.next().await {
+                Ok(Some(chunk)) => self.pass(chunk).await?,
+                Ok(None) => return Ok(()),
+                Err(Stop::Failed(failure)) => return Err(Stop::Broken(failure)),
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    /// Not a parse, a look: a JSON-RPC answer is an object, and if it is here whole it says so.
+    fn check(&self, held: &[Bytes], complete: bool) -> Result<(), Stop> {
+        let first = held.first().and_then(|chunk| chunk.trim_ascii_start().first());
+        let last = held.last().and_then(|chunk| chunk.trim_ascii_end().last());
+        let plausible = match (held, complete) {
+            ([only], true) => last == Some(&b'}') && memmem::find(only, b"\"jsonrpc\"").is_some(),
+            (_, true) => last == Some(&b'}'),
+            (_, false) => true,
+        };
+        if first == Some(&b'{') && plausible {
+            Ok(())
+        } else {
+            Err(self.bad_reply("its body is no JSON-RPC message"))
+        }
+    }
+
+    /// Everything but 200 with JSON or events.
+    async fn refused(&mut self, head: AnswerHead, form: Form) -> Result<(), Stop> {
+        let status = head.status;
+        if let 401 | 403 = status {
+            return Err(self.failed(Reason::Credential(status)));
+        }
+        let body = match form {
+            Form::Json => self.whole(HELD_BYTES_MAX).await?,
+            Form::Events | Form::Other => Bytes::new(),
+        };
+        let speaks = memmem::find(&body, b"\"jsonrpc\"").is_some() && memmem::find(&body, b"\"error\"").is_some();
+        if self.conversation.carry.session.is_some() && (status == 404 || status == 400 && is_transport_error(&body)) {
+            return Err(Stop::Rejected(Rejection::SessionNotFound));
+        }
+        match status {
+            400..=599 if speaks => {
+                if status >= 500 {
+                    self.pool.failed(self.endpoint);
+                }
+                self.down
+                    .begin(AnswerHead {
+                        content_length: Some(body.len() as u64),
+                        ..head
+                    })
+                    .await?;
+                self.pass(body).await?;
+                Ok(self.down.end().await?)
+            }
+            429 | 503 => {
+                let retry_after = head
+                    .retry_after
+                    .and_then(|value| value.to_str().map(str::to_owned).ok());
+                Err(self.failed(Reason::Overloaded { status, retry_after }))
+            }
+            _ => Err(self.bad_reply(&format!("HTTP status {status}, {}", describe(&head.content_type)))),
+        }
+    }
+
+    /// The whole of a short body.
+    async fn whole(&mut self, bytes_max: usize) -> Result<Bytes, Stop> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.next().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > bytes_max {
+                return Err(self.bad_reply("its error is longer than 64 KiB"));
+            }
+        }
+        Ok(body.into())
+    }
+
+    /// The next piece; the client may go and the time may run out meanwhile.
+    async fn next(&mut self) -> Result<Option<Bytes>, Stop> {
+        let server = &self.pool.server.id;
+        tokio::select! {
+            biased;
+            chunk = self.link.chunk() => chunk.map_err(|fault| Stop::Failed(broke_off(server, fault))),
+            () = self.down.gone() => Err(Stop::Gone),
+            () = tokio::time::sleep_until(self.deadline.at().into()) => {
+                Err(Stop::Failed(timed_out(server, self.deadline)))
+            }
+        }
+    }
+
+    async fn pass(&mut self, chunk: Bytes) -> Result<(), Stop> {
+        self.trace.response_bytes += chunk.len();
+        Ok(self.down.chunk(chunk).await?)
+    }
+
+    fn bad_reply(&self, why: &str) -> Stop {
+        self.failed(Reason::BadReply(why.to_owned()))
+    }
+
+    fn failed(&self, reason: Reason) -> Stop {
+        Stop::Failed(Failure::answered(&self.pool.server.id, reason))
+    }
+}
+
+fn broke_off(server: &tollbridge_filters::names::ServerId, fault: Fault) -> Failure {
+    Failure::answered(server, Reason::BadReply(format!("it broke off ({fault})")))
+}
+
+/// Servers of the legacy era say 400 to a session that they do not know any more, with an error that
+/// belongs to no request: its id is null, missing or made up.
+fn is_transport_error(body: &[u8]) -> bool {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let id = tollbridge_filters::json::find(text, ["id"]).ok().flatten();
+    !matches!(id.and_then(|place| text.get(place)), Some(id) if id != "null" && id != "\"server-error\"")
+}
+
+fn describe(content_type: &HeaderValue) -> String {
+    match content_type.to_str() {
+        Ok("") | Err(_) => "no content type".to_owned(),
+        Ok(text) => format!("content type {text}"),
+    }
+}
+
+/// The last bytes that went down.
+#[derive(Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn push(&mut self, chunk: &[u8]) {
+        let kept = chunk.get(chunk.len().saturating_sub(4)..).unwrap_or_default();
+        self.0.extend_from_slice(kept);
+        let surplus = self.0.len().saturating_sub(4);
+        self.0.drain(..surplus);
+    }
+}

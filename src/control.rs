@@ -1,0 +1,178 @@
+//! The control service: everything slow, on a thread of its own. It resolves names, checks health,
+//! discovers what servers offer, reloads the configuration, and lets go of idle sessions.
+
+mod reload;
+mod tend;
+
+use crate::carry;
+use crate::gateway::Gateway;
+use crate::upstream::{Pool, Vigour};
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::ServiceReadyNotifier;
+use pingora::services::background::BackgroundService;
+use reload::Reload;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tollbridge_filters::catalog::State;
+use tollbridge_filters::names::ServerId;
+
+const TICK: Duration = Duration::from_secs(1);
+
+pub struct Control {
+    gateway: Arc<Gateway>,
+    reload: Mutex<Option<Reload>>,
+    spare_seal: [u8; 32],
+}
+
+/// The task that looks after one pool, until the pool is replaced.
+struct Tended {
+    pool: Arc<Pool>,
+    task: JoinHandle<()>,
+}
+
+type Tasks = BTreeMap<ServerId, Tended>;
+
+impl Control {
+    pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Control {
+        Control {
+            gateway,
+            reload: Mutex::new(file.map(Reload::new)),
+            spare_seal,
+        }
+    }
+
+    /// Gives every pool its task, and takes it from those that are no more.
+    fn tend(&self, tasks: &mut Tasks, looked_at: &mpsc::Sender<()>) {
+        let live = self.gateway.live();
+        tasks.retain(|id, tended| {
+            let kept = live.fleet.get(id).is_some_and(|pool| Arc::ptr_eq(pool, &tended.pool));
+            if !kept {
+                tended.task.abort();
+            }
+            kept
+        });
+        for (id, pool) in &live.fleet {
+            tasks.entry(id.clone()).or_insert_with(|| {
+                let (gateway, pool) = (Arc::clone(&self.gateway), Arc::clone(pool));
+                let task = tokio::spawn(tend::tend(gateway, Arc::clone(&pool), looked_at.clone()));
+                Tended { pool, task }
+            });
+        }
+    }
+
+    /// Waits until every server was looked at once, but not for the slow ones.
+    async fn first_round(&self, servers: usize, looked_at: &mut mpsc::Receiver<()>) {
+        let wait = self.gateway.live().conf.discovery.start_wait;
+        let all = async {
+            for _ in 0..servers {
+                looked_at.recv().await;
+            }
+        };
+        if tokio::time::timeout(wait, all).await.is_err() {
+            tracing::info!("not every server has answered yet; lists say which");
+        }
+    }
+
+    fn reload(&self) -> bool {
+        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = reload.as_mut().and_then(|reload| reload.next(&self.gateway));
+        let Some(conf) = next else { return false };
+        self.gateway.adopt(conf, self.spare_seal);
+        true
+    }
+
+    fn force_reload(&self) {
+        if let Some(reload) = self.reload.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            reload.force();
+        }
+    }
+
+    /// Gauges that nobody counts up and down.
+    fn gauge(&self) {
+        let (gateway, metrics) = (&self.gateway, &self.gateway.metrics);
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.in_flight.set(gauge(gateway.lifecycle.in_flight()));
+        metrics.sessions.set(gauge(gateway.sessions.count()));
+        metrics.buffered_bytes.set(gauge(gateway.budget.taken()));
+        metrics.access_log_dropped.set(gateway.access_log.dropped());
+        metrics.ready.set(f64::from(u8::from(gateway.lifecycle.is_ready())));
+        let snapshot = gateway.registry.snapshot();
+        metrics
+            .catalog_generation
+            .set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
+        for (id, pool) in &gateway.live().fleet {
+            self.gauge_pool(id, pool, snapshot.server(id).map(|server| server.state));
+        }
+    }
+
+    fn gauge_pool(&self, id: &ServerId, pool: &Pool, state: Option<State>) {
+        let stale = match state {
+            Some(State::Stale { since } | State::Unreachable { since }) => crate::clock::now().saturating_sub(since),
+            _ => 0,
+        };
+        self.gateway
+            .metrics
+            .catalog_stale_seconds
+            .with_label_values(&[id.as_str()])
+            .set(stale as f64);
+        for endpoint in pool.endpoints().iter() {
+            let up = match endpoint.vigour() {
+                Vigour::Up => 1.0,
+                Vigour::Suspect => 0.5,
+                Vigour::Down => 0.0,
+            };
+            let addr = endpoint.addr.to_string();
+            self.gateway
+                .metrics
+                .endpoint_up
+                .with_label_values(&[id.as_str(), &addr])
+                .set(up);
+        }
+    }
+
+    async fn sweep(&self) {
+        for idle in self.gateway.sessions.sweep() {
+            carry::release(&self.gateway, &idle).await;
+        }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Control {
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
+        let (looked_at, mut first_looks) = mpsc::channel(64);
+        let mut tasks = Tasks::new();
+        self.tend(&mut tasks, &looked_at);
+        self.first_round(tasks.len(), &mut first_looks).await;
+        // Nobody reads the channel from now on; whoever looks for the first time then need not tell.
+        drop(first_looks);
+        self.gateway.lifecycle.set_ready();
+        self.gauge();
+        ready.notify_ready();
+        let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
+        loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = hung_up => self.force_reload(),
+                () = tokio::time::sleep(TICK) => {}
+                // Health and discovery go on while the process drains; only reloads end.
+                _ = shutdown.changed() => return std::future::pending().await,
+            }
+            if self.reload() {
+                self.tend(&mut tasks, &looked_at);
+            }
+            self.sweep().await;
+            self.gauge();
+        }
+    }
+}

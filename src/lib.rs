@@ -1,0 +1,64 @@
+//! Tollbridge stands in front of MCP servers: any client reaches any of them, with one key, under
+//! one policy.
+//!
+//! # The way of a request
+//!
+//! [`proxy`] has one callback for each of Pingora's phases. The first asks the filters (crate
+//! `tollbridge-filters`, which decides and does nothing else) and gets a `Route`, one of three lanes:
+//!
+//! - **Answer** ([`answer`]): out of the snapshot, without I/O: `initialize`, `server/discover`,
+//!   `ping`, every list.
+//! - **Carry** ([`carry`]): a conversation with an MCP server over a [`upstream::Link`]. Of the
+//!   request only what must change changes; the answer is handed on chunk by chunk.
+//! - **Pass**: everything that is not ours, to the application beside the gateway, through Pingora's
+//!   own upstream phases.
+//!
+//! # The rooms
+//!
+//! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
+//! - [`server`]: wires everything into one Pingora server; start and drain. [`control`]: the
+//!   background service that owns discovery, DNS, health and reloads. [`gateway`]: what rooms share.
+//! - [`registry`]: what is known of servers; publishes snapshots. [`session`]: the upstream half of
+//!   legacy sessions. [`upstream`]: pools, endpoints, links.
+//! - [`reply`]: the one table from reasons to the wire. [`failure`], [`limits`], [`metrics`],
+//!   [`access_log`], [`clock`]: leaves.
+//! - [`admin`]: the operators' listener. [`demo`]: the two-minute tour.
+//!
+//! # Invariants
+//!
+//! 1. Only `proxy`, `upstream`, `server`, `control`, `admin` name Pingora. `filters` names nothing of ours.
+//! 2. No request waits for anything but its own upstream: what else it needs is in memory.
+//! 3. `filters` has no clock, no I/O, no spawn, no globals: time and randomness are arguments.
+//! 4. No route but Pass without a `Principal`; what is listed can be called: both ask `permit`.
+//! 5. One file, `reply`, turns reasons into wire answers. A server's JSON-RPC errors pass unchanged;
+//!    its 401 and 403 do not, for they concern our credential.
+//! 6. Every buffer, queue, wait and count has a limit, with a default.
+//! 7. Configuration is parsed once; unknown keys stop the start; a bad reload keeps the old one.
+//! 8. The client's credential never goes upstream; the upstream's never comes down.
+//! 9. A tool call is sent upstream at most once, unless it is proven that no byte of it was sent.
+//! 10. What is judged is what is sent: the bytes that policy read are the bytes that the server gets.
+
+pub mod conf;
+pub mod demo;
+pub mod keys;
+pub mod server;
+
+pub mod gateway;
+pub mod proxy;
+
+pub mod answer;
+pub mod carry;
+
+pub mod registry;
+pub mod session;
+pub mod upstream;
+
+pub mod admin;
+pub mod control;
+
+pub mod access_log;
+pub mod clock;
+pub mod failure;
+pub mod limits;
+pub mod metrics;
+pub mod reply;

@@ -1,0 +1,91 @@
+//! Arguments, configuration, server.
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tollbridge::{conf, demo, keys, server};
+
+/// One MCP endpoint before all your MCP servers.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve.
+    Run {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Say everything that is wrong with a configuration, each with its line.
+    Check {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Start two small MCP servers and a gateway before them, and show a client's way through.
+    Demo {
+        /// Serve one of the small servers alone: `modern` or `legacy`.
+        #[arg(long, hide = true)]
+        upstream: Option<String>,
+        #[arg(long, hide = true, default_value_t = 0)]
+        port: u16,
+    },
+    /// Make keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// A new random key, and the digest to put into the configuration.
+    New,
+    /// The digest of a key that is read from standard input.
+    Hash,
+}
+
+fn main() -> ExitCode {
+    match act(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(command: Command) -> Result<()> {
+    match command {
+        Command::Run { config } => {
+            server::log_to_stderr();
+            let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
+            server::run(checked, Some(config))
+        }
+        Command::Check { config } => {
+            let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
+            println!(
+                "{}: all right, {} servers, {} keys",
+                config.display(),
+                checked.servers.len(),
+                checked.keys.len()
+            );
+            Ok(())
+        }
+        Command::Demo {
+            upstream: Some(era),
+            port,
+        } => demo::serve(&era, port),
+        Command::Demo { upstream: None, .. } => demo::run(),
+        Command::Keys {
+            command: KeysCommand::New,
+        } => keys::print_new(),
+        Command::Keys {
+            command: KeysCommand::Hash,
+        } => keys::print_hash(),
+    }
+}

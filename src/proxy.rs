@@ -1,0 +1,265 @@
+//! THE REQUEST'S WAY: one short callback for each of Pingora's phases, in phase order.
+
+mod body;
+mod client;
+mod exchange;
+mod watched;
+
+pub use watched::Guarded;
+
+use crate::answer::{self, Answered};
+use crate::carry::{self, Stop, Trace};
+use crate::clock;
+use crate::failure::Failure;
+use crate::gateway::{Gateway, Live};
+use crate::reply::{self, Refusal};
+use async_trait::async_trait;
+use client::Client;
+use exchange::{Exchange, Lane};
+use pingora::http::RequestHeader;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use std::sync::Arc;
+use std::time::Duration;
+use tollbridge_filters::catalog::Snapshot;
+use tollbridge_filters::era::{Era, MODERN};
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
+use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
+
+/// After a refusal, how long what the client still sends is thrown away, so that the refusal is
+/// not lost in a reset connection.
+const DRAIN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
+
+pub struct Proxy {
+    gateway: Arc<Gateway>,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::begin(&self.gateway)
+    }
+
+    /// No modules: compression would collect what must be streamed.
+    fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
+        let limits = &self.gateway.live().conf.limits;
+        // Pingora keeps a connection for ever after its first request; while we drain, not at all.
+        let draining = self.gateway.lifecycle.is_draining();
+        session.set_keepalive((!draining).then_some(limits.idle_timeout.as_secs()));
+        session.set_write_timeout(Some(limits.write_timeout));
+        session.set_total_drain_timeout(Some(DRAIN_AFTER_REFUSAL));
+        Ok(())
+    }
+
+    /// Decides, and serves every lane but Pass. `true`: the request is answered.
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        let live = self.gateway.live().clone();
+        let snapshot = self.gateway.registry.snapshot().clone();
+        match live.filters.on_head(session.req_header().as_ref(), &snapshot) {
+            Ok(Admission::Pass) => {
+                exchange.lane = Lane::Pass;
+                return Ok(false);
+            }
+            Ok(Admission::Mcp(admitted)) => self.serve(session, exchange, &live, &snapshot, admitted).await?,
+            Ok(Admission::ResourceMetadata) => self.reject(session, exchange, None, &Rejection::NotFound).await?,
+            Err(rejection) => self.reject(session, exchange, None, &rejection).await?,
+        }
+        Ok(true)
+    }
+
+    /// Pass: the application beside the gateway.
+    async fn upstream_peer(&self, _: &mut Session, _: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let live = self.gateway.live();
+        let Some(address) = live.conf.passthrough else {
+            return Error::e_explain(ErrorType::InternalError, "`passthrough` was removed by a reload");
+        };
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.connection_timeout = Some(Duration::from_secs(1));
+        peer.options.idle_timeout = Some(Duration::from_secs(4));
+        Ok(Box::new(peer))
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        let status = match error.etype() {
+            ErrorType::HTTPStatus(status) => *status,
+            _ => 502,
+        };
+        if session.response_written().is_none() && exchange.lane == Lane::Pass {
+            exchange.outcome = "app_unavailable";
+            // The client may be gone as well; then there is nobody to tell.
+            let _ = session.respond_error(status).await;
+        }
+        FailToProxy {
+            error_code: status,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
+        if exchange.status == 0 {
+            exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
+        }
+        exchange.finish(&self.gateway, session);
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+        true
+    }
+}
+
+impl Proxy {
+    pub fn new(gateway: Arc<Gateway>) -> Proxy {
+        Proxy { gateway }
+    }
+
+    /// An MCP endpoint: the message is read, routed and answered.
+    async fn serve(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        live: &Live,
+        snapshot: &Snapshot,
+        admitted: Admitted,
+    ) -> Result<()> {
+        exchange.principal = Some(admitted.principal.clone());
+        let ended = |key| self.gateway.sessions.is_ended(key);
+        let moment = Moment {
+            now: clock::now(),
+            ended: &ended,
+        };
+        let routed = if session.req_header().method == http::Method::DELETE {
+            live.filters
+                .on_delete(session.req_header().as_ref(), &admitted, &moment)
+                .map_err(head_only)
+        } else {
+            match body::read(session, &live.conf.limits, &mut exchange.share).await? {
+                Ok(body) => {
+                    exchange.request_bytes = body.len();
+                    live.filters
+                        .on_message(session.req_header().as_ref(), &admitted, body, snapshot, &moment)
+                }
+                Err(rejection) => Err(head_only(rejection)),
+            }
+        };
+        match routed {
+            Ok(Route::Answer(answer)) => self.answer(session, exchange, snapshot, &answer).await,
+            Ok(Route::Carry(carry)) => self.carry(session, exchange, &carry).await,
+            Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
+            Ok(Route::End(ended)) => {
+                tokio::spawn(carry::end(Arc::clone(&self.gateway), ended));
+                exchange.label(Lane::Answer, "session/end");
+                client::accept(session, exchange, 200).await
+            }
+            Err(Refused { id, reason }) => self.reject(session, exchange, id.as_deref(), &reason).await,
+        }
+    }
+
+    async fn answer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        snapshot: &Snapshot,
+        answer: &Answer,
+    ) -> Result<()> {
+        exchange.label(Lane::Answer, &answer.envelope.method());
+        exchange.era = Some(answer.era);
+        let Answered { body, session: id } = answer::answer(&self.gateway, snapshot, answer);
+        match body {
+            None => client::accept(session, exchange, 202).await,
+            Some(body) => client::answer(session, exchange, id.as_deref(), body).await,
+        }
+    }
+
+    async fn carry(&self, session: &mut Session, exchange: &mut Exchange, carry: &Carry) -> Result<()> {
+        exchange.label(Lane::Carry, &carry.envelope.method());
+        exchange.era = Some(carry.era);
+        exchange.tool = carry.name.clone().filter(|_| carry.listed);
+        let forwarded = self.forwarded(session.req_header(), carry);
+        let mut trace = Trace::default();
+        let mut client = Client::new(session, exchange);
+        let done = carry::carry(&self.gateway, carry, &forwarded, &mut client, &mut trace).await;
+        exchange.note(trace);
+        let id = carry.envelope.id();
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Rejected(rejection)) => self.reject(session, exchange, id, &rejection).await,
+            Err(Stop::Failed(failure)) => self.fail(session, exchange, id, &failure).await,
+            Err(Stop::Gone) => {
+                exchange.outcome = "client_gone";
+                Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
+            }
+            Err(Stop::Broken(failure)) => {
+                exchange.outcome = "broken_off";
+                tracing::info!(%failure, request_id = %exchange.id, "an answer broke off after its head was sent");
+                Error::e_explain(ErrorType::ConnectionClosed, "the answer broke off")
+            }
+        }
+    }
+
+    /// The client's headers that may go upstream: copied, because the session is written to meanwhile.
+    fn forwarded(&self, head: &RequestHeader, carry: &Carry) -> http::HeaderMap {
+        let live = self.gateway.live();
+        let servers = carry.servers.iter().filter_map(|id| live.fleet.get(id));
+        let configured: Vec<_> = servers.flat_map(|pool| pool.server.forward_headers.iter()).collect();
+        crate::upstream::forwardable(&head.headers, &configured)
+    }
+
+    /// A notice is accepted at once and handed on by itself; only `logging/setLevel` has an answer.
+    async fn notify(&self, session: &mut Session, exchange: &mut Exchange, notice: Notice) -> Result<()> {
+        exchange.label(Lane::Carry, &notice.envelope.method());
+        exchange.era = Some(Era::Legacy);
+        let reply = matches!(notice.reach, Reach::Level(_)).then(|| answer::Body::empty_result(&notice.envelope));
+        if let Reach::Level(level) = &notice.reach {
+            self.gateway.sessions.upstreams(notice.session.key).set_level(level);
+        }
+        let handed_on = carry::notify(Arc::clone(&self.gateway), notice);
+        match reply {
+            None => {
+                tokio::spawn(handed_on);
+                client::accept(session, exchange, 202).await
+            }
+            Some(body) => {
+                handed_on.await;
+                client::answer(session, exchange, None, body).await
+            }
+        }
+    }
+
+    async fn reject(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        id: Option<&str>,
+        rejection: &Rejection,
+    ) -> Result<()> {
+        let modern = session
+            .get_header(headers::PROTOCOL_VERSION)
+            .is_some_and(|value| value == MODERN);
+        let era = exchange.era.unwrap_or(if modern { Era::Modern } else { Era::Legacy });
+        let refusal = reply::rejected(rejection, era);
+        self.gateway.metrics.rejected(refusal.label);
+        client::refuse(session, exchange, id, &refusal).await
+    }
+
+    async fn fail(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        id: Option<&str>,
+        failure: &Failure,
+    ) -> Result<()> {
+        let refusal: Refusal = reply::failed(failure);
+        tracing::warn!(%failure, request_id = %exchange.id, "a call failed");
+        client::refuse(session, exchange, id, &refusal).await
+    }
+}
+
+fn head_only(reason: Rejection) -> Refused {
+    Refused { id: None, reason }
+}

@@ -1,0 +1,67 @@
+//! Reading a request's body: after authentication, within its limit, its time and the budget that
+//! all bodies share.
+
+use crate::conf::Limits;
+use crate::limits::Share;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use pingora::Result;
+use pingora_proxy::Session;
+use tollbridge_filters::rejection::Rejection;
+
+/// The body, or why there is none. `Err` is a connection that broke.
+pub(super) async fn read(
+    session: &mut Session,
+    limits: &Limits,
+    share: &mut Share,
+) -> Result<std::result::Result<Bytes, Rejection>> {
+    let too_large = Rejection::BodyTooLarge {
+        bytes_max: limits.body_bytes,
+    };
+    if declared(session).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
+        return Ok(Err(too_large));
+    }
+    if session
+        .get_header(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        session.write_continue_response().await?;
+    }
+    let collected = collect(session, limits.body_bytes, share);
+    match tokio::time::timeout(limits.body_timeout, collected).await {
+        Ok(collected) => collected,
+        Err(_) => Ok(Err(Rejection::BodyTooSlow)),
+    }
+}
+
+fn declared(session: &Session) -> Option<u64> {
+    session.get_header(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(
+    session: &mut Session,
+    bytes_max: usize,
+    share: &mut Share,
+) -> Result<std::result::Result<Bytes, Rejection>> {
+    let Some(first) = session.downstream_session.read_request_body().await? else {
+        return Ok(Ok(Bytes::new()));
+    };
+    if !share.grow(first.len()) {
+        return Ok(Err(Rejection::Overloaded));
+    }
+    // Most messages are one read; they are not copied.
+    if session.downstream_session.is_body_done() && first.len() <= bytes_max {
+        return Ok(Ok(first));
+    }
+    let mut body = BytesMut::from(first.as_ref());
+    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+        if body.len() + chunk.len() > bytes_max {
+            return Ok(Err(Rejection::BodyTooLarge { bytes_max }));
+        }
+        if !share.grow(chunk.len()) {
+            return Ok(Err(Rejection::Overloaded));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Ok(body.freeze()))
+}

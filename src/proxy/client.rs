@@ -1,0 +1,139 @@
+//! Writing to the client: answers of our own, and what a conversation hands on.
+
+use super::exchange::Exchange;
+use crate::answer::Body;
+use crate::carry::{AnswerHead, Downstream, Gone};
+use crate::reply::Refusal;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+use tollbridge_filters::headers::SESSION_ID;
+
+const REQUEST_ID: &str = "X-Request-Id";
+
+/// An answer of the gateway's own.
+pub(super) async fn answer(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    session_id: Option<&str>,
+    body: Body,
+) -> Result<()> {
+    let mut head = head(exchange, 200)?;
+    head.insert_header(CONTENT_TYPE, "application/json")?;
+    head.insert_header(CONTENT_LENGTH, body.bytes())?;
+    if let Some(id) = session_id {
+        head.insert_header(SESSION_ID, id)?;
+    }
+    exchange.response_bytes = body.bytes();
+    write(session, head, body.front, Some(body.rest)).await
+}
+
+/// Nothing to say but that it was taken.
+pub(super) async fn accept(session: &mut Session, exchange: &mut Exchange, status: u16) -> Result<()> {
+    let mut head = head(exchange, status)?;
+    head.insert_header(CONTENT_LENGTH, 0)?;
+    session.write_response_header(Box::new(head), true).await
+}
+
+/// A "no", as a JSON-RPC error.
+pub(super) async fn refuse(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    id: Option<&str>,
+    refusal: &Refusal,
+) -> Result<()> {
+    exchange.outcome = refusal.label;
+    let body = refusal.body(id, &exchange.id.to_string());
+    let mut head = head(exchange, refusal.status)?;
+    head.insert_header(CONTENT_TYPE, "application/json")?;
+    head.insert_header(CONTENT_LENGTH, body.len())?;
+    if let Some((name, value)) = &refusal.header {
+        head.insert_header(*name, value.as_str())?;
+    }
+    exchange.response_bytes = body.len();
+    write(session, head, body, None).await
+}
+
+fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {
+    exchange.status = status;
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    head.insert_header(CACHE_CONTROL, "no-store")?;
+    head.insert_header(REQUEST_ID, exchange.id.to_string())?;
+    Ok(head)
+}
+
+async fn write(session: &mut Session, head: ResponseHeader, front: Bytes, rest: Option<Bytes>) -> Result<()> {
+    session.write_response_header(Box::new(head), false).await?;
+    // A short answer is one write; a long list is not copied for the sake of it.
+    const JOINED_BYTES_MAX: usize = 16 * 1024;
+    match rest {
+        None => session.write_response_body(Some(front), true).await,
+        Some(rest) if front.len() + rest.len() <= JOINED_BYTES_MAX => {
+            let joined = [front, rest].concat();
+            session.write_response_body(Some(joined.into()), true).await
+        }
+        Some(rest) => {
+            session.write_response_body(Some(front), false).await?;
+            session.write_response_body(Some(rest), true).await
+        }
+    }
+}
+
+/// The client of a conversation.
+pub(super) struct Client<'c> {
+    session: &'c mut Session,
+    exchange: &'c mut Exchange,
+}
+
+impl Client<'_> {
+    pub(super) fn new<'c>(session: &'c mut Session, exchange: &'c mut Exchange) -> Client<'c> {
+        Client { session, exchange }
+    }
+
+    fn head(&mut self, answer: AnswerHead) -> Result<ResponseHeader> {
+        let mut head = head(self.exchange, answer.status)?;
+        let streams = answer.content_type.as_bytes().starts_with(b"text/event-stream");
+        head.insert_header(CONTENT_TYPE, answer.content_type)?;
+        match answer.content_length {
+            Some(bytes) => head.insert_header(CONTENT_LENGTH, bytes)?,
+            None => head.insert_header(TRANSFER_ENCODING, "chunked")?,
+        }
+        if streams {
+            head.insert_header(CACHE_CONTROL, "no-cache, no-transform")?;
+            head.insert_header("X-Accel-Buffering", "no")?;
+            self.exchange.stream_begins();
+        }
+        if let Some(after) = answer.retry_after {
+            head.insert_header(RETRY_AFTER, after)?;
+        }
+        Ok(head)
+    }
+}
+
+impl Downstream for Client<'_> {
+    async fn begin(&mut self, answer: AnswerHead) -> std::result::Result<(), Gone> {
+        let head = self.head(answer).map_err(|_| Gone)?;
+        self.session
+            .write_response_header(Box::new(head), false)
+            .await
+            .map_err(|_| Gone)
+    }
+
+    async fn chunk(&mut self, chunk: Bytes) -> std::result::Result<(), Gone> {
+        self.session
+            .write_response_body(Some(chunk), false)
+            .await
+            .map_err(|_| Gone)
+    }
+
+    async fn end(&mut self) -> std::result::Result<(), Gone> {
+        self.session.write_response_body(None, true).await.map_err(|_| Gone)
+    }
+
+    async fn gone(&mut self) {
+        // Whatever it says, end of stream, an error or more bytes, this client is not listening.
+        let _ = self.session.downstream_session.read_body_or_idle(true).await;
+    }
+}

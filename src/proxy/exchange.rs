@@ -1,0 +1,200 @@
+//! One request and its answer, under way: what the phases hand to each other, and what is told of
+//! it at the end.
+
+use crate::access_log::Line;
+use crate::answer::random;
+use crate::carry::Trace;
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::limits::Share;
+use crate::metrics::Observation;
+use crate::server::InFlightGuard;
+use pingora_proxy::Session;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollbridge_filters::auth::Principal;
+use tollbridge_filters::era::Era;
+use tollbridge_filters::names::ServerId;
+
+/// How the exchange is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Not decided; an exchange that ends so was refused.
+    Refused,
+    Answer,
+    Carry,
+    Pass,
+}
+
+impl Lane {
+    fn name(self) -> &'static str {
+        match self {
+            Lane::Refused => "refused",
+            Lane::Answer => "answer",
+            Lane::Carry => "carry",
+            Lane::Pass => "pass",
+        }
+    }
+}
+
+pub struct Exchange {
+    pub id: RequestId,
+    pub lane: Lane,
+    pub era: Option<Era>,
+    pub principal: Option<Principal>,
+    pub tool: Option<String>,
+    pub outcome: &'static str,
+    pub status: u16,
+    pub request_bytes: usize,
+    pub response_bytes: usize,
+    pub share: Share,
+    method: &'static str,
+    server: Option<ServerId>,
+    endpoint: Option<SocketAddr>,
+    upstream: Option<Duration>,
+    began: Instant,
+    stream: Option<prometheus::IntGauge>,
+    streams: prometheus::IntGauge,
+    _in_flight: InFlightGuard,
+}
+
+impl Exchange {
+    pub fn begin(gateway: &Arc<Gateway>) -> Exchange {
+        Exchange {
+            id: RequestId(random(u64::from_be_bytes)),
+            lane: Lane::Refused,
+            era: None,
+            principal: None,
+            tool: None,
+            outcome: "ok",
+            status: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            share: Share::none(&gateway.budget),
+            method: "",
+            server: None,
+            endpoint: None,
+            upstream: None,
+            began: Instant::now(),
+            stream: None,
+            streams: gateway.metrics.open_streams.clone(),
+            _in_flight: gateway.lifecycle.enter(),
+        }
+    }
+
+    pub fn label(&mut self, lane: Lane, method: &str) {
+        self.lane = lane;
+        self.method = bounded(method);
+    }
+
+    pub fn stream_begins(&mut self) {
+        if self.stream.is_none() {
+            self.streams.inc();
+            self.stream = Some(self.streams.clone());
+        }
+    }
+
+    pub fn note(&mut self, trace: Trace) {
+        self.server = trace.server;
+        self.endpoint = trace.endpoint;
+        self.upstream = Some(trace.upstream);
+        self.response_bytes = trace.response_bytes;
+    }
+
+    /// Counts the exchange and writes its line.
+    pub fn finish(&self, gateway: &Gateway, session: &Session) {
+        let total = self.began.elapsed();
+        let server = self.server.as_ref().map_or("", ServerId::as_str);
+        let tool = self
+            .tool
+            .as_deref()
+            .unwrap_or(if self.method == "tools/call" { "other" } else { "" });
+        gateway.metrics.observe(&Observation {
+            surface: if self.lane == Lane::Pass { "pass" } else { "mcp" },
+            method: self.method,
+            server,
+            tool,
+            outcome: self.outcome,
+            total,
+            upstream: self.upstream,
+        });
+        if gateway.access_log.is_on() {
+            self.log(gateway, session, total, server);
+        }
+    }
+
+    fn log(&self, gateway: &Gateway, session: &Session, total: Duration, server: &str) {
+        let head = session.req_header();
+        gateway.access_log.write(&Line {
+            time: clock::rfc3339(clock::now()),
+            request_id: &self.id.to_string(),
+            client: &session.client_addr().map(ToString::to_string).unwrap_or_default(),
+            principal: self.principal.as_ref().map_or("", Principal::id),
+            lane: self.lane.name(),
+            verb: head.method.as_str(),
+            path: head.uri.path(),
+            era: self.era.map_or("", Era::name),
+            method: self.method,
+            server,
+            tool: self.tool.as_deref().unwrap_or_default(),
+            endpoint: &self.endpoint.map(|addr| addr.to_string()).unwrap_or_default(),
+            status: self.status,
+            outcome: self.outcome,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            total_ms: millis(total),
+            upstream_ms: millis(self.upstream.unwrap_or_default()),
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(streams) = &self.stream {
+            streams.dec();
+        }
+    }
+}
+
+/// Names an exchange in the answer, the log and errors.
+#[derive(Clone, Copy)]
+pub struct RequestId(u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A method as a label: those of the protocol, and `other`.
+fn bounded(method: &str) -> &'static str {
+    const KNOWN: [&str; 20] = [
+        "tools/call",
+        "tools/list",
+        "prompts/get",
+        "prompts/list",
+        "resources/read",
+        "resources/list",
+        "resources/templates/list",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+        "server/discover",
+        "subscriptions/listen",
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+        "session/end",
+    ];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+}

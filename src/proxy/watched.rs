@@ -1,0 +1,201 @@
+//! The deadline of request heads. Pingora's timer starts anew with every byte, so that one byte a
+//! minute holds a connection for ever; this one does not.
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{ALPN, Peek, Shutdown, Ssl, Stream, UniqueID, UniqueIDType};
+use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest};
+use pingora::server::ShutdownWatch;
+use std::future::Future;
+use std::io::{Error, ErrorKind, Result};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// A server application whose connections must deliver each request's head in time.
+pub struct Guarded<A> {
+    app: Arc<A>,
+    head_timeout: Duration,
+}
+
+impl<A> Guarded<A> {
+    pub fn new(app: A, head_timeout: Duration) -> Guarded<A> {
+        Guarded {
+            app: Arc::new(app),
+            head_timeout,
+        }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // HTTP/2 has frames where HTTP/1.1 has heads; its own limits hold there.
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            return self.app.process_new(stream, shutdown).await;
+        }
+        let watched = Watched {
+            stream,
+            phase: Phase::Head { matched: 0 },
+            timer: None,
+            head_timeout: self.head_timeout,
+        };
+        self.app.process_new(Box::new(watched), shutdown).await
+    }
+
+    async fn cleanup(&self) {
+        self.app.cleanup().await;
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    stream: Stream,
+    phase: Phase,
+    timer: Option<Pin<Box<Sleep>>>,
+    head_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// An answer was sent; the next byte begins another head.
+    Idle,
+    /// Within a head; so many bytes of its end were seen.
+    Head {
+        matched: usize,
+    },
+    Body,
+}
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+impl Watched {
+    fn saw(&mut self, bytes: &[u8]) {
+        if let Phase::Idle = self.phase {
+            self.phase = Phase::Head { matched: 0 };
+        }
+        let Phase::Head { mut matched } = self.phase else {
+            return;
+        };
+        for byte in bytes {
+            matched = match HEAD_END.get(matched) == Some(byte) {
+                true => matched + 1,
+                false => usize::from(*byte == b'\r'),
+            };
+            if matched == HEAD_END.len() {
+                self.phase = Phase::Body;
+                self.timer = None;
+                return;
+            }
+        }
+        self.phase = Phase::Head { matched };
+    }
+
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        if !matches!(self.phase, Phase::Head { .. }) {
+            return false;
+        }
+        let head_timeout = self.head_timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(head_timeout)));
+        timer.as_mut().poll(context).is_ready()
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                let new = buffer.filled().get(before..).unwrap_or_default();
+                self.saw(new);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if self.is_late(context) => Poll::Ready(Err(Error::new(
+                ErrorKind::TimedOut,
+                "the head of the request did not arrive in time",
+            ))),
+            other => other,
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        self.phase = Phase::Idle;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        self.phase = Phase::Idle;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Watched {
+    async fn shutdown(&mut self) {
+        self.stream.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Peek for Watched {
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> Result<bool> {
+        self.stream.try_peek(buffer).await
+    }
+}
+
+impl UniqueID for Watched {
+    fn id(&self) -> UniqueIDType {
+        self.stream.id()
+    }
+}
+
+impl Ssl for Watched {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.stream.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.stream.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Watched {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.stream.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Watched {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.stream.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Watched {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.stream.get_socket_digest()
+    }
+}

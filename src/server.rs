@@ -1,0 +1,147 @@
+//! Wires everything into one Pingora server: the data listener, the operators' listener and the
+//! control service; start and drain.
+
+mod drain;
+
+pub use drain::{InFlightGuard, Lifecycle};
+
+use crate::admin::Admin;
+use crate::answer::random;
+use crate::conf::{Conf, Tls};
+use crate::control::Control;
+use crate::gateway::Gateway;
+use crate::proxy::{Guarded, Proxy};
+use anyhow::{Context, Result, anyhow};
+use drain::Signals;
+use pingora::apps::HttpServerOptions;
+use pingora::apps::http_app::HttpServer;
+use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Serves until SIGTERM or Ctrl-C, then drains. `file` is watched for changes.
+pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
+    for addr in [conf.listen.addr, conf.admin.listen] {
+        check_bind(addr)?;
+    }
+    if conf.keys.is_empty() {
+        tracing::warn!("no keys are configured: everybody on this machine may call every server");
+    }
+    let drain = conf.drain;
+    let spare_seal = random(|bytes| bytes);
+    let gateway = Arc::new(Gateway::new(conf, spare_seal).context("the access log cannot be opened")?);
+    let server = build(&gateway, file, spare_seal)?;
+    let signals = Box::new(Signals::new(Arc::clone(&gateway), drain));
+    // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on
+    // a thread of its own, and this one ends the process when the last exchange has ended.
+    let serving = std::thread::Builder::new().name("pingora".to_owned());
+    serving
+        .spawn(move || {
+            server.run(RunArgs {
+                shutdown_signal: signals,
+            })
+        })
+        .context("no thread for the server")?;
+    gateway.lifecycle.wait_until_drained(drain.exit);
+    Ok(())
+}
+
+fn build(gateway: &Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Result<Server> {
+    let live = gateway.live();
+    let mut server = Server::new_with_opt_and_conf(None, server_conf(&live.conf));
+    server.bootstrap();
+    let control = background_service("control", Control::new(Arc::clone(gateway), file, spare_seal));
+    let control = server.add_service(control);
+    let data = data_service(gateway, &live.conf, &server.configuration)?;
+    // What the first callers ask for should be there when they are let in.
+    server.add_service(data).add_dependency(&control);
+    let mut admin = Service::new("admin".to_owned(), HttpServer::new_app(Admin::new(Arc::clone(gateway))));
+    admin.threads = Some(1);
+    admin.add_tcp(&live.conf.admin.listen.to_string());
+    server.add_service(admin);
+    Ok(server)
+}
+
+fn server_conf(conf: &Conf) -> ServerConf {
+    ServerConf {
+        threads: conf.threads,
+        // Each data thread keeps its connections and what it spawns to itself.
+        work_stealing: false,
+        upstream_keepalive_pool_size: 1024,
+        max_retries: 2,
+        grace_period_seconds: Some(conf.drain.exit.as_secs() + 1),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    }
+}
+
+fn data_service(
+    gateway: &Arc<Gateway>,
+    conf: &Conf,
+    server_conf: &Arc<ServerConf>,
+) -> Result<Service<Guarded<pingora_proxy::HttpProxy<Proxy>>>> {
+    let mut proxy = pingora_proxy::http_proxy(server_conf, Proxy::new(Arc::clone(gateway)));
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(conf.limits.idle_timeout);
+    proxy.server_options = Some(options);
+    let mut service = Service::new("data".to_owned(), Guarded::new(proxy, conf.limits.head_timeout));
+    // Pingora's default of 64 KiB a connection is more than a whole stream should cost.
+    let buffers = L4BufferSettings {
+        read: Some(4 * 1024),
+        write: Some(4 * 1024),
+    };
+    let mut listener = ListenerConfig::tcp(conf.listen.addr.to_string()).l4_buffer(buffers);
+    if let Some(tls) = &conf.listen.tls {
+        listener = listener.tls(tls_settings(tls)?);
+    }
+    service.add_listener(listener);
+    Ok(service)
+}
+
+fn tls_settings(tls: &Tls) -> Result<TlsSettings> {
+    let text = |path: &PathBuf| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow!("{path:?} is not UTF-8"))
+    };
+    let mut settings = TlsSettings::intermediate(&text(&tls.cert)?, &text(&tls.key)?)
+        .map_err(|error| anyhow!("listen.tls: certificate or key cannot be used: {error}"))?;
+    settings.enable_h2();
+    Ok(settings)
+}
+
+/// Pingora panics where it cannot bind; this says why before.
+fn check_bind(addr: SocketAddr) -> Result<()> {
+    TcpListener::bind(addr)
+        .map(drop)
+        .with_context(|| format!("cannot listen on {addr}"))
+}
+
+/// Our own events and warnings of the libraries, on standard error; `RUST_LOG` overrides.
+pub fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(
+            "info,pingora_core=off,pingora_pool=off,pingora_proxy=off,hickory_resolver=error,hickory_proto=error",
+        )
+    });
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if subscriber.try_init().is_err() {
+        eprintln!("a log is set up already");
+    }
+}
+
+/// How often a waiting thread looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);

@@ -1,0 +1,184 @@
+//! Legacy sessions: what the servers behind a client's session answered to `initialize`. The session
+//! itself is sealed into the client's id; this is only its upstream half, and who has ended.
+
+mod opened;
+
+pub use opened::{Introduction, Opened, end_upstream};
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::session::SessionKey;
+
+const SHARDS: usize = 16;
+
+/// Everything that is remembered of sessions, in this process's memory.
+pub struct Sessions {
+    shards: [Mutex<Shard>; SHARDS],
+    idle_max: Duration,
+    max_age: Duration,
+    count_max: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    live: HashMap<SessionKey, Arc<Upstreams>>,
+    /// Pushed out by newer ones; closed upstream by the next sweep.
+    displaced: Vec<Arc<Upstreams>>,
+    /// Ended by their clients; remembered until their ids expire by themselves.
+    ended: HashMap<SessionKey, Instant>,
+}
+
+/// The upstream half of one session.
+pub struct Upstreams {
+    used: Mutex<Instant>,
+    servers: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>>>,
+    /// Requests under way, by their ids as they were sent: what `notifications/cancelled` refers to.
+    under_way: Mutex<HashMap<String, ServerId>>,
+    /// What `logging/setLevel` asked for last.
+    level: Mutex<Option<String>>,
+}
+
+impl Sessions {
+    pub fn new(conf: &crate::conf::Session) -> Sessions {
+        Sessions {
+            shards: Default::default(),
+            idle_max: conf.idle,
+            max_age: conf.max_age,
+            count_max: conf.count / SHARDS + 1,
+        }
+    }
+
+    pub fn is_ended(&self, key: SessionKey) -> bool {
+        self.shard(key).ended.contains_key(&key)
+    }
+
+    /// The upstream half of a session; begun when it is first asked for.
+    pub fn upstreams(&self, key: SessionKey) -> Arc<Upstreams> {
+        let mut shard = self.shard(key);
+        if let Some(upstreams) = shard.live.get(&key) {
+            *lock(&upstreams.used) = Instant::now();
+            return Arc::clone(upstreams);
+        }
+        if shard.live.len() >= self.count_max {
+            shard.displace_idlest();
+        }
+        let upstreams = Arc::new(Upstreams::new());
+        shard.live.insert(key, Arc::clone(&upstreams));
+        upstreams
+    }
+
+    /// The upstream half, if there is one.
+    pub fn known(&self, key: SessionKey) -> Option<Arc<Upstreams>> {
+        self.shard(key).live.get(&key).map(Arc::clone)
+    }
+
+    /// Ends a session; what it had opened upstream is for the caller to close.
+    pub fn end(&self, key: SessionKey) -> Option<Arc<Upstreams>> {
+        let mut shard = self.shard(key);
+        shard.ended.insert(key, Instant::now());
+        shard.live.remove(&key)
+    }
+
+    /// Lets go of what nobody has used for long. The sessions stay good: what they need upstream is
+    /// opened again when they come back.
+    pub fn sweep(&self) -> Vec<Arc<Upstreams>> {
+        let mut idle = Vec::new();
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.ended.retain(|_, since| since.elapsed() < self.max_age);
+            let idle_max = self.idle_max;
+            idle.append(&mut shard.displaced);
+            idle.extend(
+                shard
+                    .live
+                    .extract_if(|_, upstreams| lock(&upstreams.used).elapsed() > idle_max)
+                    .map(|(_, idle)| idle),
+            );
+        }
+        idle
+    }
+
+    pub fn count(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).live.len()).sum()
+    }
+
+    fn shard(&self, key: SessionKey) -> MutexGuard<'_, Shard> {
+        let at = usize::try_from(key % SHARDS as u128).unwrap_or_default();
+        let [first, ..] = &self.shards;
+        lock(self.shards.get(at).unwrap_or(first))
+    }
+}
+
+impl Shard {
+    fn displace_idlest(&mut self) {
+        let idlest = self
+            .live
+            .iter()
+            .min_by_key(|(_, upstreams)| *lock(&upstreams.used))
+            .map(|(key, _)| *key);
+        self.displaced.extend(idlest.and_then(|key| self.live.remove(&key)));
+    }
+}
+
+impl Upstreams {
+    fn new() -> Upstreams {
+        Upstreams {
+            used: Mutex::new(Instant::now()),
+            servers: Mutex::default(),
+            under_way: Mutex::default(),
+            level: Mutex::default(),
+        }
+    }
+
+    /// The place of this session's session with a server; whoever finds it empty opens it.
+    pub fn at(&self, server: &ServerId) -> Arc<tokio::sync::Mutex<Option<Opened>>> {
+        Arc::clone(lock(&self.servers).entry(server.clone()).or_default())
+    }
+
+    /// Every server with which a session may be open.
+    pub fn servers(&self) -> Vec<(ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>)> {
+        lock(&self.servers)
+            .iter()
+            .map(|(id, place)| (id.clone(), Arc::clone(place)))
+            .collect()
+    }
+
+    pub fn begin(self: &Arc<Self>, id: &str, server: &ServerId) -> UnderWay {
+        lock(&self.under_way).insert(id.to_owned(), server.clone());
+        UnderWay {
+            upstreams: Arc::clone(self),
+            id: id.to_owned(),
+        }
+    }
+
+    pub fn holder(&self, id: &str) -> Option<ServerId> {
+        lock(&self.under_way).get(id).cloned()
+    }
+
+    pub fn set_level(&self, level: &str) {
+        *lock(&self.level) = Some(level.to_owned());
+    }
+
+    pub fn level(&self) -> Option<String> {
+        lock(&self.level).clone()
+    }
+}
+
+/// A request under way; forgotten when this is dropped.
+pub struct UnderWay {
+    upstreams: Arc<Upstreams>,
+    id: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        lock(&self.upstreams.under_way).remove(&self.id);
+    }
+}
+
+/// Nothing here panics while it holds a lock, and if something did, the maps would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

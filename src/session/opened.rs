@@ -1,0 +1,86 @@
+//! A session that the gateway opened with one server for one client's session. It sticks to the
+//! endpoint that opened it, and is never shared between clients.
+
+use crate::conf::Server;
+use crate::upstream::{Endpoint, Fields, InFlight, Link, Question, Reply, head};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tollbridge_filters::era::Era;
+
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub addr: SocketAddr,
+    /// The revision that this server settled on.
+    pub version: String,
+    /// `None`: the server keeps no sessions.
+    pub id: Option<String>,
+    has_logging: bool,
+}
+
+/// How long the gateway waits when it says goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the client declared, to be declared for it.
+pub struct Introduction<'i> {
+    pub version: &'i str,
+    pub capabilities: &'i str,
+    pub client_info: &'i str,
+}
+
+impl Opened {
+    pub async fn open(server: &Server, endpoint: &InFlight, client: &Introduction<'_>) -> Result<Opened, String> {
+        let initialize = Question::initialize(client.version, client.capabilities, client.client_info);
+        let answer = initialize.ask(server, endpoint, server.timeout.call).await?;
+        let Reply::Result(result) = &answer.reply else {
+            return Err(format!("initialize was answered {} without a result", answer.status));
+        };
+        let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
+        let version = result
+            .get("protocolVersion")
+            .and_then(|version| version.as_str())
+            .unwrap_or(client.version);
+        let has_logging = result.pointer("/capabilities/logging").is_some();
+        let opened = Opened {
+            addr: endpoint.addr,
+            version: version.to_owned(),
+            id: answer.session,
+            has_logging,
+        };
+        let initialized = Question::initialized(&opened.version, opened.id.as_deref());
+        initialized.ask(server, endpoint, server.timeout.call).await?;
+        Ok(opened)
+    }
+
+    pub async fn set_level(&self, server: &Server, endpoint: &Endpoint, level: &str) -> Result<(), String> {
+        if !self.has_logging {
+            return Ok(());
+        }
+        let question = Question::set_level(&self.version, self.id.as_deref(), level);
+        question.ask(server, endpoint, server.timeout.call).await.map(drop)
+    }
+}
+
+/// Ends a session at a server. Whether it listens or not, we are done.
+pub async fn end_upstream(server: &Server, endpoint: &Endpoint, version: &str, id: &str) {
+    let farewell = async {
+        let fields = Fields {
+            era: Era::Legacy,
+            version: Some(version),
+            session: Some(id),
+            method: "",
+            name: None,
+            downstream: None,
+        };
+        let head = head("DELETE", server, endpoint, &fields, 0).ok()?;
+        let mut link = Link::open(endpoint).await.ok()?;
+        link.send(head, Bytes::new()).await.ok()?;
+        link.answer().await.ok()?;
+        while let Ok(Some(_)) = link.chunk().await {}
+        link.close().await;
+        Some(())
+    };
+    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+        tracing::debug!(server = %server.id, endpoint = %endpoint.addr, "the server did not answer a DELETE of its session");
+    }
+}

@@ -1,0 +1,18 @@
+//! The upstream side: servers as pools of endpoints, their health, and the links that messages
+//! travel over. Knows HTTP and who is alive; knows nothing of principals.
+
+mod ask;
+mod dns;
+mod endpoint;
+mod head;
+mod link;
+mod pool;
+mod probe;
+mod questions;
+
+pub use ask::{Answer, Asked, Question, Reply};
+pub use endpoint::{Endpoint, InFlight, Vigour};
+pub use head::{Fields, forwardable, head};
+pub use link::{Fault, Link, set_ca_file};
+pub use pool::{Fleet, Pool};
+pub use questions::{EVERY_CAPABILITY, OWN_INFO};

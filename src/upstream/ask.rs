@@ -1,0 +1,160 @@
+//! Asking a server something on the gateway's own account (discovery, health, opening sessions):
+//! one request, its answer read whole, within a limit and a deadline.
+
+use super::endpoint::Endpoint;
+use super::head::{Fields, head};
+use super::link::Link;
+use crate::conf::Server;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::time::Duration;
+use tollbridge_filters::era::Era;
+use tollbridge_filters::headers::{SESSION_ID, media_type};
+use tollbridge_filters::sse::Events;
+
+/// An answer that must be buffered may be this large (`limits.response_bytes` is for clients' calls).
+const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What is asked. A question without an id is a notification.
+pub struct Question<'q> {
+    pub era: Era,
+    pub version: Option<&'q str>,
+    pub session: Option<&'q str>,
+    pub id: Option<u32>,
+    pub method: &'q str,
+    /// An object.
+    pub params: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// `Mcp-Session-Id`, if there is one.
+    pub session: Option<String>,
+    pub reply: Reply,
+}
+
+#[derive(Debug)]
+pub enum Reply {
+    Result(Box<RawValue>),
+    Error {
+        code: i64,
+        message: String,
+    },
+    /// No JSON-RPC answer to what was asked.
+    Nothing,
+}
+
+/// Why there is no answer, as text for operators.
+pub type Asked = Result<Answer, String>;
+
+impl Question<'_> {
+    fn body(&self) -> Bytes {
+        let id = self.id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
+        let method = tollbridge_filters::json::quote(self.method);
+        Bytes::from(format!(
+            r#"{{"jsonrpc":"2.0",{id}"method":{method},"params":{}}}"#,
+            self.params
+        ))
+    }
+
+    pub async fn ask(&self, server: &Server, endpoint: &Endpoint, timeout: Duration) -> Asked {
+        match tokio::time::timeout(timeout, self.exchange(server, endpoint)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {timeout:?}")),
+        }
+    }
+
+    async fn exchange(&self, server: &Server, endpoint: &Endpoint) -> Asked {
+        let body = self.body();
+        let fields = Fields {
+            era: self.era,
+            version: self.version,
+            session: self.session,
+            method: self.method,
+            name: None,
+            downstream: None,
+        };
+        let head = head("POST", server, endpoint, &fields, body.len()).map_err(|error| error.to_string())?;
+        let mut link = Link::open(endpoint).await.map_err(|fault| fault.to_string())?;
+        link.send(head, body).await.map_err(|fault| fault.to_string())?;
+        let answer = self.read(&mut link).await?;
+        link.close().await;
+        Ok(answer)
+    }
+
+    async fn read(&self, link: &mut Link) -> Asked {
+        let head = link.answer().await.map_err(|fault| fault.to_string())?;
+        let status = head.status.as_u16();
+        let text = |name: &str| {
+            head.headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let session = text(SESSION_ID);
+        let events = text(CONTENT_TYPE.as_str()).is_some_and(|value| media_type(&value) == "text/event-stream");
+        let reply = if events {
+            self.read_events(link).await?
+        } else {
+            self.read_json(link).await?
+        };
+        Ok(Answer { status, session, reply })
+    }
+
+    async fn read_json(&self, link: &mut Link) -> Result<Reply, String> {
+        let mut body = Vec::new();
+        while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
+            body.extend_from_slice(&chunk);
+            if body.len() > RESPONSE_BYTES_MAX {
+                return Err(format!("its answer is larger than {RESPONSE_BYTES_MAX} bytes"));
+            }
+        }
+        Ok(self.reply(&body).unwrap_or(Reply::Nothing))
+    }
+
+    async fn read_events(&self, link: &mut Link) -> Result<Reply, String> {
+        let mut events = Events::default();
+        while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
+            for data in events
+                .push(&chunk, RESPONSE_BYTES_MAX)
+                .map_err(|error| error.to_string())?
+            {
+                if let Some(reply) = self.reply(data.as_bytes()) {
+                    return Ok(reply);
+                }
+            }
+        }
+        Ok(Reply::Nothing)
+    }
+
+    /// The answer to this question, if that is what the message is. Errors of the transport come
+    /// with a null id or none.
+    fn reply(&self, message: &[u8]) -> Option<Reply> {
+        let message: Message = serde_json::from_slice(message).ok()?;
+        match (message.result, message.error) {
+            (Some(result), None) if message.id == self.id.map(serde_json::Value::from) => Some(Reply::Result(result)),
+            (None, Some(error)) => Some(Reply::Error {
+                code: error.code,
+                message: error.message,
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    id: Option<serde_json::Value>,
+    result: Option<Box<RawValue>>,
+    error: Option<ErrorObject>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    code: i64,
+    #[serde(default)]
+    message: String,
+}

@@ -1,0 +1,134 @@
+//! One address of a server: how it is reached, how busy it is and whether it is well.
+
+use crate::conf::{Http, Server};
+use http::Uri;
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::HttpPeer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub struct Endpoint {
+    pub addr: SocketAddr,
+    /// For `Host`.
+    pub authority: String,
+    pub path: String,
+    peer: Arc<HttpPeer>,
+    in_flight: AtomicUsize,
+    vigour: AtomicU8,
+    /// Milliseconds after `born` at which it answered last.
+    answered_ms: AtomicU64,
+    born: Instant,
+}
+
+/// How well an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vigour {
+    Up,
+    /// A call failed or waits for long; a probe is on its way to find out.
+    Suspect,
+    /// Two probes failed: it gets calls only when there is no other.
+    Down,
+}
+
+impl Endpoint {
+    pub fn new(server: &Server, uri: &Uri, addr: SocketAddr) -> Endpoint {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Endpoint {
+            addr,
+            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            path: path.to_owned(),
+            peer: Arc::new(peer(server, uri, addr)),
+            in_flight: AtomicUsize::new(0),
+            vigour: AtomicU8::new(Vigour::Up as u8),
+            answered_ms: AtomicU64::new(0),
+            born: Instant::now(),
+        }
+    }
+
+    pub(super) fn peer(&self) -> &Arc<HttpPeer> {
+        &self.peer
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub fn vigour(&self) -> Vigour {
+        match self.vigour.load(Ordering::Relaxed) {
+            0 => Vigour::Up,
+            1 => Vigour::Suspect,
+            _ => Vigour::Down,
+        }
+    }
+
+    pub(super) fn set_vigour(&self, vigour: Vigour) {
+        self.vigour.store(vigour as u8, Ordering::Relaxed);
+    }
+
+    /// A call was answered. What is down stays so until a probe says otherwise.
+    pub fn answered(&self) {
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answered_ms.store(now, Ordering::Relaxed);
+        if self.vigour() == Vigour::Suspect {
+            self.set_vigour(Vigour::Up);
+        }
+    }
+
+    pub(super) fn answered_within(&self, span: Duration) -> bool {
+        let since = self
+            .born
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.answered_ms.load(Ordering::Relaxed)));
+        since <= span
+    }
+}
+
+/// An endpoint that was chosen for one exchange; counted until it is dropped.
+pub struct InFlight(Arc<Endpoint>);
+
+impl InFlight {
+    pub fn new(endpoint: Arc<Endpoint>) -> InFlight {
+        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(endpoint)
+    }
+}
+
+impl std::ops::Deref for InFlight {
+    type Target = Arc<Endpoint>;
+    fn deref(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Every timeout is set here: Pingora's defaults are to wait for ever. How long an answer may take
+/// is the business of whoever waits for it.
+fn peer(server: &Server, uri: &Uri, addr: SocketAddr) -> HttpPeer {
+    let tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+    let name = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let mut peer = HttpPeer::new(addr, tls, if tls { name } else { String::new() });
+    peer.options.connection_timeout = Some(server.timeout.connect);
+    peer.options.total_connection_timeout = Some(server.timeout.connect);
+    peer.options.write_timeout = Some(server.timeout.call);
+    peer.options.max_h2_streams = 100;
+    peer.options.tcp_keepalive = Some(TcpKeepalive {
+        idle: Duration::from_secs(30),
+        interval: Duration::from_secs(10),
+        count: 3,
+        #[cfg(target_os = "linux")]
+        user_timeout: Duration::from_secs(60),
+    });
+    match server.http {
+        Http::Auto if tls => peer.options.set_http_version(2, 1),
+        Http::Auto | Http::One => peer.options.set_http_version(1, 1),
+        Http::Two => peer.options.set_http_version(2, 2),
+    }
+    peer
+}

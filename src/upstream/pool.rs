@@ -1,0 +1,149 @@
+//! A pool: the endpoints of one server. Membership and active health come from
+//! pingora-load-balancing; the choice, least in flight among the well ones, is ours.
+
+use super::dns::Addresses;
+use super::endpoint::{Endpoint, InFlight, Vigour};
+use super::probe::McpCheck;
+use crate::conf::Server;
+use arc_swap::ArcSwap;
+use pingora_load_balancing::{Backend, Backends};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tollbridge_filters::names::ServerId;
+
+/// A server that others of its pool outrun by this much without a first byte is looked at.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The pools of all servers, by id.
+pub type Fleet = std::collections::BTreeMap<ServerId, Arc<Pool>>;
+
+pub struct Pool {
+    pub server: Arc<Server>,
+    endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>,
+    backends: Backends,
+    check: McpCheck,
+    turn: AtomicUsize,
+    /// Rung when an endpoint became suspect.
+    pub(crate) alarm: Notify,
+}
+
+impl Pool {
+    pub fn new(server: Arc<Server>) -> Pool {
+        let endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>> = Arc::default();
+        let check = McpCheck::new(Arc::clone(&server), Arc::clone(&endpoints));
+        let mut backends = Backends::new(Box::new(Addresses::of(&server)));
+        backends.set_health_check(Box::new(check.clone()));
+        Pool {
+            server,
+            endpoints,
+            backends,
+            check,
+            turn: AtomicUsize::new(0),
+            alarm: Notify::new(),
+        }
+    }
+
+    /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.
+    pub async fn refresh(&self) -> Result<(), String> {
+        let update = self.backends.update(|members| self.adopt(&members));
+        update.await.map_err(|error| error.to_string())
+    }
+
+    fn adopt(&self, members: &BTreeSet<Backend>) {
+        let known = self.endpoints.load();
+        let endpoint = |backend: &Backend| {
+            let addr = *backend.addr.as_inet()?;
+            let kept = known.iter().find(|endpoint| endpoint.addr == addr).map(Arc::clone);
+            let uri = backend.ext.get::<http::Uri>()?;
+            Some(kept.unwrap_or_else(|| Arc::new(Endpoint::new(&self.server, uri, addr))))
+        };
+        self.endpoints
+            .store(Arc::new(members.iter().filter_map(endpoint).collect()));
+    }
+
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// The best endpoint that was not tried yet: the well ones first, of them the least busy, of
+    /// those each in turn. When none is well, one that is not is still better than none.
+    pub fn pick(&self, tried: &[SocketAddr]) -> Option<InFlight> {
+        let endpoints = self.endpoints.load();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let start = turn % endpoints.len().max(1);
+        let in_turn = endpoints.iter().skip(start).chain(endpoints.iter().take(start));
+        let open = in_turn.filter(|endpoint| !tried.contains(&endpoint.addr));
+        open.min_by_key(|endpoint| (endpoint.vigour(), endpoint.in_flight()))
+            .map(|best| InFlight::new(Arc::clone(best)))
+    }
+
+    /// The endpoint that a legacy session sticks to.
+    pub fn at(&self, addr: SocketAddr) -> Option<InFlight> {
+        let endpoints = self.endpoints.load();
+        endpoints
+            .iter()
+            .find(|endpoint| endpoint.addr == addr)
+            .map(|endpoint| InFlight::new(Arc::clone(endpoint)))
+    }
+
+    /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
+    pub fn failed(&self, endpoint: &Endpoint) {
+        if endpoint.vigour() == Vigour::Up {
+            endpoint.set_vigour(Vigour::Suspect);
+        }
+        self.alarm.notify_one();
+    }
+
+    /// A call has waited for long without a first byte.
+    pub fn slow(&self, endpoint: &Endpoint) {
+        let endpoints = self.endpoints.load();
+        let others_answer = endpoints
+            .iter()
+            .any(|other| other.addr != endpoint.addr && other.answered_within(SLOW));
+        if others_answer && endpoint.vigour() == Vigour::Up {
+            self.failed(endpoint);
+        }
+    }
+
+    /// How long to wait for a first byte before calling [`Pool::slow`].
+    pub fn patience(&self) -> Duration {
+        SLOW
+    }
+
+    /// One round of active checks over all endpoints.
+    pub async fn check(&self) {
+        self.backends.run_health_check(true).await;
+    }
+
+    /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.
+    pub async fn examine_suspects(&self) {
+        for endpoint in self
+            .endpoints()
+            .iter()
+            .filter(|endpoint| endpoint.vigour() == Vigour::Suspect)
+        {
+            self.examine(endpoint).await;
+        }
+    }
+
+    async fn examine(&self, endpoint: &Endpoint) {
+        match self.check.examine(endpoint).await {
+            Ok(()) => endpoint.set_vigour(Vigour::Up),
+            Err(reason) => {
+                tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
+                endpoint.set_vigour(Vigour::Down);
+            }
+        }
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.endpoints
+            .load()
+            .iter()
+            .any(|endpoint| endpoint.vigour() != Vigour::Down)
+    }
+}
