@@ -1,0 +1,32 @@
+//! What the tests stand on: the gateway as a child process, peers as child processes, and a small
+//! HTTP client that hides nothing.
+
+pub mod gateway;
+pub mod http;
+pub mod messages;
+pub mod peer;
+pub mod process;
+
+/// Waits until a condition holds; the test fails when it does not within the time.
+pub async fn eventually<F, T>(what: &str, seconds: u64, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < until, "not within {seconds} s: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// `TOLLBRIDGE_FULL` is set by `tests/run --full`: the counts that releases are judged by.
+pub fn scaled(smoke: usize, full: usize) -> usize {
+    if std::env::var_os("TOLLBRIDGE_FULL").is_some() {
+        full
+    } else {
+        smoke
+    }
+}

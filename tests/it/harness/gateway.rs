@@ -1,0 +1,133 @@
+//! The gateway as a child process.
+
+use super::http::{Client, Response};
+use super::process::{Process, free_port};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+pub const KEY: &str = "a-key-of-the-tests-0123456789";
+pub const OTHER_KEY: &str = "another-key-of-the-tests-0123456789";
+pub const ADMIN_KEY: &str = "an-admin-key-of-the-tests-0123456789";
+
+pub struct Gateway {
+    pub process: Process,
+    pub port: u16,
+    pub admin_port: u16,
+    directory: PathBuf,
+}
+
+pub struct Setup {
+    rest: String,
+    port: u16,
+    admin_port: u16,
+}
+
+impl Setup {
+    /// `rest` is YAML: `servers:` and whatever else a test needs. Keys and addresses are here.
+    pub fn new(rest: &str) -> Setup {
+        Setup {
+            rest: rest.to_owned(),
+            port: free_port(),
+            admin_port: free_port(),
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let Setup { rest, port, admin_port } = self;
+        let keys = if rest.contains("keys:") {
+            String::new()
+        } else {
+            format!(
+                "keys:\n  - {{id: app, key: {KEY}}}\n  - {{id: other, key: {OTHER_KEY}}}\n  - {{id: ops, key: {ADMIN_KEY}, role: admin}}\n"
+            )
+        };
+        format!("listen: 127.0.0.1:{port}\nadmin: {{listen: 127.0.0.1:{admin_port}}}\n{keys}{rest}\n")
+    }
+}
+
+impl Gateway {
+    /// Starts the gateway and waits until it is ready.
+    pub async fn start(rest: &str) -> Gateway {
+        let setup = Setup::new(rest);
+        let directory = scratch();
+        std::fs::write(directory.join("gateway.yaml"), setup.text()).expect("the configuration can be written");
+        let log = std::fs::File::create(directory.join("stderr")).expect("a log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        command.args(["run", "--config"]).arg(directory.join("gateway.yaml"));
+        command
+            .stdout(std::fs::File::create(directory.join("stdout")).expect("a log"))
+            .stderr(Stdio::from(log));
+        let process = Process::spawn(&mut command);
+        let gateway = Gateway {
+            process,
+            port: setup.port,
+            admin_port: setup.admin_port,
+            directory,
+        };
+        super::eventually("the gateway is ready", 10, || async {
+            gateway.is_ready().await.then_some(())
+        })
+        .await;
+        gateway
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        self.admin("/readyz")
+            .await
+            .is_some_and(|response| response.status == 200)
+    }
+
+    pub async fn admin(&self, path: &str) -> Option<Response> {
+        let mut client = Client::connect(self.admin_port).await.ok()?;
+        client.get(path).await.ok()
+    }
+
+    pub async fn metrics(&self) -> String {
+        self.admin("/metrics").await.expect("metrics").text()
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.port).await.expect("the gateway accepts")
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Writes another configuration over the file; `rest` as in [`Gateway::start`].
+    pub fn reconfigure(&self, rest: &str) {
+        let setup = Setup {
+            rest: rest.to_owned(),
+            port: self.port,
+            admin_port: self.admin_port,
+        };
+        std::fs::write(self.directory.join("gateway.yaml"), setup.text()).expect("the configuration can be written");
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("stderr")).unwrap_or_default()
+    }
+
+    /// What it wrote to standard output: the access log.
+    pub fn access_log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("stdout")).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.process.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway said:\n{}", self.log());
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A directory of this test's own.
+pub fn scratch() -> PathBuf {
+    let name = format!("tollbridge-test-{}-{}", std::process::id(), free_port());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&directory).expect("a scratch directory");
+    directory
+}

@@ -1,0 +1,93 @@
+//! Messages and headers of both eras, written out.
+
+use super::gateway::KEY;
+use super::http::{Client, Response};
+
+pub const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+/// Header lines of a modern request.
+pub fn modern(key: &str, method: &str, name: Option<&str>) -> Vec<String> {
+    let mut lines = common(key);
+    lines.push("MCP-Protocol-Version: 2026-07-28".to_owned());
+    lines.push(format!("Mcp-Method: {method}"));
+    lines.extend(name.map(|name| format!("Mcp-Name: {name}")));
+    lines
+}
+
+/// Header lines of a legacy request.
+pub fn legacy(key: &str, session: Option<&str>) -> Vec<String> {
+    let mut lines = common(key);
+    lines.extend(session.map(|session| format!("Mcp-Session-Id: {session}")));
+    lines.extend(session.map(|_| "MCP-Protocol-Version: 2025-11-25".to_owned()));
+    lines
+}
+
+fn common(key: &str) -> Vec<String> {
+    vec![
+        format!("Authorization: Bearer {key}"),
+        "Content-Type: application/json".to_owned(),
+        "Accept: application/json, text/event-stream".to_owned(),
+    ]
+}
+
+/// A modern request; `members` are those of `params` besides `_meta`, each with a comma after it.
+pub fn request(id: &str, method: &str, members: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{members}{META}}}}}"#)
+}
+
+pub fn legacy_request(id: &str, method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+}
+
+/// A modern tool call at an endpoint.
+pub async fn call(client: &mut Client, path: &str, tool: &str, arguments: &str) -> std::io::Result<Response> {
+    let body = request(
+        "1",
+        "tools/call",
+        &format!(r#""name":"{tool}","arguments":{arguments},"#),
+    );
+    client
+        .post(path, &modern(KEY, "tools/call", Some(tool)), body.as_bytes())
+        .await
+}
+
+/// Asks for a list, modern.
+pub async fn list(client: &mut Client, path: &str, key: &str, method: &str) -> serde_json::Value {
+    let body = request("1", method, "");
+    let response = client
+        .post(path, &modern(key, method, None), body.as_bytes())
+        .await
+        .expect("an answer");
+    response.json()["result"].clone()
+}
+
+/// Opens a legacy session and gives its id.
+pub async fn initialize(client: &mut Client, path: &str, key: &str) -> String {
+    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;
+    let body = legacy_request("0", "initialize", params);
+    let response = client
+        .post(path, &legacy(key, None), body.as_bytes())
+        .await
+        .expect("an answer");
+    response
+        .header("mcp-session-id")
+        .unwrap_or_else(|| panic!("no session: {}", response.text()))
+        .to_owned()
+}
+
+/// A legacy tool call within a session.
+pub async fn legacy_call(
+    client: &mut Client,
+    path: &str,
+    key: &str,
+    session: &str,
+    tool: &str,
+    arguments: &str,
+) -> std::io::Result<Response> {
+    let body = legacy_request(
+        "1",
+        "tools/call",
+        &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#),
+    );
+    client.post(path, &legacy(key, Some(session)), body.as_bytes()).await
+}

@@ -1,0 +1,13 @@
+//! The gateway as its users meet it: a process of its own, before real servers, with real clients.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that is surprised should fail"
+)]
+
+mod harness;
+
+mod contract;

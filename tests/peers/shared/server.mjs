@@ -1,0 +1,88 @@
+// What both TypeScript servers share: arguments, /stats, and the features themselves.
+// The SDK objects come in as parameters, because this folder has no packages of its own.
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+
+const NAMES = ['ada', 'alan', 'grace'];
+
+export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, cancelled: 0 };
+
+export const options = parseArgs({
+  options: { port: { type: 'string', default: '0' }, name: { type: 'string', default: 'peer' } },
+}).values;
+
+export const text = (text) => [{ type: 'text', text }];
+
+/**
+ * Registers the six tools, two resources and the prompt on an McpServer of either SDK.
+ * `hooks(ctx)` turns the SDK's handler context into `{ signal, progress(i, total), log(data) }`.
+ */
+export function register(server, { z, completable, ResourceTemplate, hooks }) {
+  const tool = (name, description, shape, handler, outputSchema) =>
+    server.registerTool(
+      name,
+      { description, inputSchema: z.object({ ...shape, nonce: z.string().optional() }), outputSchema },
+      async (args, ctx) => {
+        if (args.nonce !== undefined) stats.calls[args.nonce] = (stats.calls[args.nonce] ?? 0) + 1;
+        return handler(args, hooks(ctx));
+      },
+    );
+
+  tool('echo', 'Returns its text', { text: z.string() },
+    ({ text: said }) => ({ content: text(said), structuredContent: { text: said } }),
+    z.object({ text: z.string() }));
+  tool('add', 'Adds two numbers', { a: z.number(), b: z.number() },
+    ({ a, b }) => ({ content: text(String(a + b)) }));
+  tool('count', 'Reports progress and logs n times', { n: z.number().int() }, async ({ n }, { progress, log }) => {
+    for (let i = 1; i <= n; i++) {
+      await progress(i, n);
+      await log(`count ${i} of ${n}`);
+      await sleep(20);
+    }
+    return { content: text(`counted ${n}`) };
+  });
+  tool('slow', 'Waits', { ms: z.number().int() }, async ({ ms }, { signal }) => {
+    try {
+      await sleep(ms, undefined, { signal });
+    } catch (error) {
+      stats.cancelled++;
+      throw error;
+    }
+    return { content: text(`waited ${ms}`) };
+  });
+  tool('fail', 'Always fails', {}, () => ({ content: text('failed as asked'), isError: true }));
+  tool('big', 'Returns a text of the given size', { bytes: z.number().int() },
+    ({ bytes }) => ({ content: text('x'.repeat(bytes)) }));
+
+  const contents = (uri, body) => ({ contents: [{ uri: uri.href, mimeType: 'text/plain', text: body }] });
+  server.registerResource('static', 'test://static', { mimeType: 'text/plain' },
+    (uri) => contents(uri, 'static text'));
+  server.registerResource('item', new ResourceTemplate('test://item/{id}', { list: undefined }), {},
+    (uri, { id }) => contents(uri, `item ${id}`));
+  server.registerPrompt(
+    'greet',
+    {
+      description: 'Greets somebody',
+      argsSchema: { name: completable(z.string(), (typed) => NAMES.filter((name) => name.startsWith(typed))) },
+    },
+    ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Hello ${name}` } }] }),
+  );
+  return server;
+}
+
+/** Serves `/stats`, gives everything on `/mcp` to `handler(req, res)`, and announces the port. */
+export function serve(handler) {
+  const http = createServer((req, res) => {
+    const { pathname } = new URL(req.url, 'http://peer');
+    if (pathname === '/stats') return res.setHeader('content-type', 'application/json').end(JSON.stringify(stats));
+    if (pathname !== '/mcp') return res.writeHead(404).end();
+    Promise.resolve(handler(req, res)).catch((error) => {
+      console.error(error);
+      if (!res.headersSent) res.writeHead(500);
+      res.end();
+    });
+  });
+  http.listen(Number(options.port), '127.0.0.1', () => console.log(`listening ${http.address().port}`));
+  process.on('SIGTERM', () => process.exit(0));
+}
