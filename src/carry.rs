@@ -10,7 +10,7 @@ pub use legacy::{end, notify, release};
 
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::upstream::{Endpoint, Fault, Fields, InFlight, Link, Pool, head};
+use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use deadline::Deadline;
 use http::{HeaderMap, HeaderValue};
@@ -172,29 +172,18 @@ impl Conversation<'_> {
         down: &mut D,
         deadline: &Deadline,
     ) -> Result<Link, Interrupted> {
-        let head = self.head(pool, endpoint, session);
-        let head = head.map_err(|error| Interrupted::Fault(Fault::NotSent(error.to_string())))?;
-        let mut link = Link::open(endpoint).await?;
-        link.send(head, self.body.clone()).await?;
-        self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
-        Ok(link)
-    }
-
-    fn head(
-        &self,
-        pool: &Pool,
-        endpoint: &Endpoint,
-        session: Option<&crate::session::Opened>,
-    ) -> Result<pingora::http::RequestHeader, Box<pingora::Error>> {
         let fields = Fields {
             era: self.carry.era,
             version: session.map(|session| session.version.as_str()),
             session: session.and_then(|session| session.id.as_deref()),
             method: &self.carry.envelope.method(),
             name: self.carry.name.as_deref(),
-            downstream: Some(self.forwarded),
+            forwarded: Some(self.forwarded),
         };
-        head("POST", &pool.server, endpoint, &fields, self.body.len())
+        let head = Head { verb: "POST", server: &pool.server, endpoint, fields, body_bytes: self.body.len() };
+        let mut link = Link::send(endpoint, &head, self.body.clone()).await?;
+        self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
+        Ok(link)
     }
 
     /// Whoever waits for long beside others that answer is looked at; the client may go meanwhile.

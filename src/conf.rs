@@ -47,6 +47,8 @@ pub struct Conf {
     pub seal: Vec<[u8; 32]>,
     pub drain: Drain,
     pub access_log: AccessLog,
+    /// The roots that servers' certificates are verified against, in place of the system's.
+    pub upstream_ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -25,7 +25,6 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Serves until SIGTERM or Ctrl-C, then drains. `file` is watched for changes.
 pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
@@ -35,9 +34,13 @@ pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
     if conf.keys.is_empty() {
         tracing::warn!("no keys are configured: everybody on this machine may call every server");
     }
+    if let Some(file) = &conf.upstream_ca {
+        crate::upstream::set_ca_file(file.to_string_lossy().into_owned());
+    }
     let drain = conf.drain;
     let spare_seal = random(|bytes| bytes);
     let gateway = Arc::new(Gateway::new(conf, spare_seal).context("the access log cannot be opened")?);
+    count_panics(&gateway);
     let server = build(&gateway, file, spare_seal)?;
     let signals = Box::new(Signals::new(Arc::clone(&gateway), drain));
     // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on
@@ -118,6 +121,15 @@ fn tls_settings(tls: &Tls) -> Result<TlsSettings> {
     Ok(settings)
 }
 
+/// A panic ends one exchange, not the process; it must be seen all the same.
+fn count_panics(gateway: &Arc<Gateway>) {
+    let (gateway, before) = (Arc::clone(gateway), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        gateway.metrics.panics.inc();
+        before(panic);
+    }));
+}
+
 /// Pingora panics where it cannot bind; this says why before.
 fn check_bind(addr: SocketAddr) -> Result<()> {
     TcpListener::bind(addr)
@@ -142,6 +154,3 @@ pub fn log_to_stderr() {
         eprintln!("a log is set up already");
     }
 }
-
-/// How often a waiting thread looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);

@@ -12,7 +12,7 @@ mod questions;
 
 pub use ask::{Answer, Asked, Question, Reply};
 pub use endpoint::{Endpoint, InFlight, Vigour};
-pub use head::{Fields, forwardable, head};
+pub use head::{Fields, Head, forwardable};
 pub use link::{Fault, Link, set_ca_file};
 pub use pool::{Fleet, Pool};
 pub use questions::{EVERY_CAPABILITY, OWN_INFO};

@@ -135,5 +135,3 @@ impl Refused {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, Opened, Upstreams, end_upstream};
-use crate::upstream::{Fault, Fields, InFlight, Link, Pool, head};
+use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use std::sync::Arc;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
@@ -188,12 +188,11 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
         session: opened.id.as_deref(),
         method: "",
         name: None,
-        downstream: None,
+        forwarded: None,
     };
-    let head = head("POST", &pool.server, &endpoint, &fields, body.len()).map_err(|error| error.to_string())?;
+    let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, fields, body_bytes: body.len() };
     let told = async {
-        let mut link = Link::open(&endpoint).await?;
-        link.send(head, body).await?;
+        let mut link = Link::send(&endpoint, &head, body).await?;
         link.answer().await?;
         while link.chunk().await?.is_some() {}
         link.close().await;

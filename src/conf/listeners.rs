@@ -97,7 +97,7 @@ fn tls(place: &Place<'_>) -> Option<Tls> {
     Some(Tls { cert: cert?, key: key? })
 }
 
-fn readable(place: &Place<'_>) -> Option<PathBuf> {
+pub(super) fn readable(place: &Place<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(place.text()?);
     let opened = File::open(&path).and_then(|file| file.metadata());
     match opened {

@@ -27,6 +27,7 @@ const ROOT: &[&str] = &[
     "seal",
     "drain",
     "access_log",
+    "upstream_ca",
 ];
 pub fn load(path: &Path) -> Result<Conf, Problems> {
     let mut text = String::new();
@@ -80,6 +81,7 @@ fn conf(root: &Section<'_>) -> Conf {
         seal: seal::read(root),
         drain: limits::drain(root),
         access_log: root.or("access_log", AccessLog::Stdout, access_log),
+        upstream_ca: root.optional("upstream_ca", listeners::readable),
     }
 }
 

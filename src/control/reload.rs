@@ -88,6 +88,7 @@ fn needs_restart(old: &Conf, new: &Conf) -> Vec<&'static str> {
         ("seal", old.seal != new.seal),
         ("session", old.session != new.session),
         ("drain", old.drain != new.drain),
+        ("upstream_ca", old.upstream_ca != new.upstream_ca),
         ("access_log", old.access_log != new.access_log),
         (
             "limits.buffered_bytes_total",

@@ -9,10 +9,12 @@ use crate::gateway::Gateway;
 use crate::limits::Share;
 use crate::metrics::Observation;
 use crate::server::InFlightGuard;
+use once_cell::sync::Lazy;
 use pingora_proxy::Session;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
@@ -63,7 +65,7 @@ pub struct Exchange {
 impl Exchange {
     pub fn begin(gateway: &Arc<Gateway>) -> Exchange {
         Exchange {
-            id: RequestId(random(u64::from_be_bytes)),
+            id: RequestId::next(),
             lane: Lane::Refused,
             era: None,
             principal: None,
@@ -161,6 +163,20 @@ impl Drop for Exchange {
 /// Names an exchange in the answer, the log and errors.
 #[derive(Clone, Copy)]
 pub struct RequestId(u64);
+
+impl RequestId {
+    /// Different for every exchange, and without a call to the operating system for each: a random
+    /// start, and the finalizer of SplitMix64 over a count.
+    fn next() -> RequestId {
+        static START: Lazy<u64> = Lazy::new(|| random(u64::from_be_bytes));
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let step = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = START.wrapping_add(step);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        RequestId(mixed ^ (mixed >> 31))
+    }
+}
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,6 @@
 //! From SIGTERM to the end: readiness fails, connections are told to close, new ones are accepted
 //! for a while (load balancers need to notice), then what is under way may finish.
 
-use super::LOOK_AGAIN;
 use crate::conf::Drain;
 use crate::gateway::Gateway;
 use async_trait::async_trait;
@@ -13,6 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Accepting ends early when nobody has come for this long.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How often a waiting thread looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const LOOK_RARELY: Duration = Duration::from_millis(100);
 
 /// Where the process stands in its life.
 #[derive(Default)]
@@ -54,10 +57,11 @@ impl Lifecycle {
     pub(super) fn wait_until_drained(&self, exit: Duration) {
         let mut draining_since = None;
         loop {
-            std::thread::sleep(LOOK_AGAIN);
             if !self.is_draining() {
+                std::thread::sleep(LOOK_RARELY);
                 continue;
             }
+            std::thread::sleep(LOOK_AGAIN);
             let since = *draining_since.get_or_insert_with(Instant::now);
             let done = self.closed.load(Ordering::Acquire) && self.in_flight() == 0;
             if done || since.elapsed() >= exit {

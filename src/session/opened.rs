@@ -2,7 +2,7 @@
 //! endpoint that opened it, and is never shared between clients.
 
 use crate::conf::Server;
-use crate::upstream::{Endpoint, Fields, InFlight, Link, Question, Reply, head};
+use crate::upstream::{Endpoint, Fields, Head, InFlight, Link, Question, Reply};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -70,11 +70,10 @@ pub async fn end_upstream(server: &Server, endpoint: &Endpoint, version: &str, i
             session: Some(id),
             method: "",
             name: None,
-            downstream: None,
+            forwarded: None,
         };
-        let head = head("DELETE", server, endpoint, &fields, 0).ok()?;
-        let mut link = Link::open(endpoint).await.ok()?;
-        link.send(head, Bytes::new()).await.ok()?;
+        let head = Head { verb: "DELETE", server, endpoint, fields, body_bytes: 0 };
+        let mut link = Link::send(endpoint, &head, Bytes::new()).await.ok()?;
         link.answer().await.ok()?;
         while let Ok(Some(_)) = link.chunk().await {}
         link.close().await;

@@ -2,7 +2,7 @@
 //! one request, its answer read whole, within a limit and a deadline.
 
 use super::endpoint::Endpoint;
-use super::head::{Fields, head};
+use super::head::{Fields, Head};
 use super::link::Link;
 use crate::conf::Server;
 use bytes::Bytes;
@@ -75,11 +75,10 @@ impl Question<'_> {
             session: self.session,
             method: self.method,
             name: None,
-            downstream: None,
+            forwarded: None,
         };
-        let head = head("POST", server, endpoint, &fields, body.len()).map_err(|error| error.to_string())?;
-        let mut link = Link::open(endpoint).await.map_err(|fault| fault.to_string())?;
-        link.send(head, body).await.map_err(|fault| fault.to_string())?;
+        let head = Head { verb: "POST", server, endpoint, fields, body_bytes: body.len() };
+        let mut link = Link::send(endpoint, &head, body).await.map_err(|fault| fault.to_string())?;
         let answer = self.read(&mut link).await?;
         link.close().await;
         Ok(answer)

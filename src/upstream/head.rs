@@ -3,7 +3,7 @@
 
 use super::endpoint::Endpoint;
 use crate::conf::Server;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use tollbridge_filters::era::{Era, MODERN};
@@ -19,67 +19,99 @@ pub struct Fields<'f> {
     /// Modern: what the body says.
     pub method: &'f str,
     pub name: Option<&'f str>,
-    /// The client's headers, from which tracing and mirrored parameters are taken.
-    pub downstream: Option<&'f HeaderMap>,
+    /// The client's headers that may go upstream.
+    pub forwarded: Option<&'f HeaderMap>,
 }
 
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "last-event-id"];
-const MIRRORED: &str = "mcp-param-";
-
-pub fn head(
-    verb: &str,
-    server: &Server,
-    endpoint: &Endpoint,
-    fields: &Fields<'_>,
-    body_bytes: usize,
-) -> Result<RequestHeader, Box<pingora::Error>> {
-    let mut head = RequestHeader::build(verb, endpoint.path.as_bytes(), Some(16))?;
-    head.insert_header(HOST, endpoint.authority.as_str())?;
-    head.insert_header(ACCEPT, "application/json, text/event-stream")?;
-    head.insert_header(ACCEPT_ENCODING, "identity")?;
-    head.insert_header(CONTENT_TYPE, "application/json")?;
-    head.insert_header(CONTENT_LENGTH, body_bytes)?;
-    protocol(&mut head, fields)?;
-    for (name, value) in &server.credentials {
-        head.insert_header(name.clone(), value.clone())?;
-    }
-    if let Some(downstream) = fields.downstream {
-        let configured: Vec<&HeaderName> = server.forward_headers.iter().collect();
-        for (name, value) in &forwardable(downstream, &configured) {
-            head.append_header(name.clone(), value.clone())?;
-        }
-    }
-    Ok(head)
+/// The head of one request to one endpoint.
+pub struct Head<'h> {
+    pub verb: &'static str,
+    pub server: &'h Server,
+    pub endpoint: &'h Endpoint,
+    pub fields: Fields<'h>,
+    pub body_bytes: usize,
 }
 
-fn protocol(head: &mut RequestHeader, fields: &Fields<'_>) -> Result<(), Box<pingora::Error>> {
-    match fields.era {
-        Era::Modern => {
-            head.insert_header(headers::PROTOCOL_VERSION, MODERN)?;
-            head.insert_header(headers::METHOD, fields.method)?;
-            if let Some(name) = fields.name {
-                head.insert_header(headers::NAME, headers::encode(name))?;
-            }
+impl Head<'_> {
+    /// As HTTP/1.1, with room for the body behind it.
+    pub(super) fn wire(&self, room: usize) -> BytesMut {
+        let mut wire = BytesMut::with_capacity(512 + room);
+        for part in [self.verb, " ", &self.endpoint.path, " HTTP/1.1\r\n"] {
+            wire.put_slice(part.as_bytes());
         }
-        Era::Legacy => {
-            if let Some(version) = fields.version {
-                head.insert_header(headers::PROTOCOL_VERSION, version)?;
+        self.each(&mut |name, value| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                wire.put_slice(part);
             }
-            if let Some(session) = fields.session {
-                head.insert_header(headers::SESSION_ID, session)?;
+        });
+        wire.put_slice(b"\r\n");
+        wire
+    }
+
+    /// As Pingora takes it, for HTTP/2.
+    pub(super) fn header(&self) -> Result<RequestHeader, Box<pingora::Error>> {
+        let mut head = RequestHeader::build(self.verb, self.endpoint.path.as_bytes(), Some(16))?;
+        let mut wrong = None;
+        self.each(&mut |name, value| {
+            if let Err(error) = head.append_header(name.to_owned(), value) {
+                wrong = Some(error);
+            }
+        });
+        wrong.map_or(Ok(head), Err)
+    }
+
+    /// Every field. All values are fit for a header: they come out of one, are written by us, or
+    /// are encoded here.
+    fn each(&self, put: &mut dyn FnMut(&str, &[u8])) {
+        put("Host", self.endpoint.authority.as_bytes());
+        put("Accept", b"application/json, text/event-stream");
+        put("Accept-Encoding", b"identity");
+        put("Content-Type", b"application/json");
+        put("Content-Length", self.body_bytes.to_string().as_bytes());
+        self.protocol(put);
+        for (name, value) in &self.server.credentials {
+            put(name.as_str(), value.as_bytes());
+        }
+        for (name, value) in self.fields.forwarded.into_iter().flatten() {
+            if may_go(name) || self.server.forward_headers.contains(name) {
+                put(name.as_str(), value.as_bytes());
             }
         }
     }
-    Ok(())
+
+    fn protocol(&self, put: &mut dyn FnMut(&str, &[u8])) {
+        let Fields { era, version, session, method, name, .. } = self.fields;
+        match era {
+            Era::Modern => {
+                put("MCP-Protocol-Version", MODERN.as_bytes());
+                put("Mcp-Method", headers::encode(method).as_bytes());
+                if let Some(name) = name {
+                    put("Mcp-Name", headers::encode(name).as_bytes());
+                }
+            }
+            Era::Legacy => {
+                if let Some(version) = version {
+                    put("MCP-Protocol-Version", headers::encode(version).as_bytes());
+                }
+                if let Some(session) = session {
+                    put("Mcp-Session-Id", session.as_bytes());
+                }
+            }
+        }
+    }
 }
 
-/// The client's headers that may go upstream at all: for tracing, mirrored parameters, and what is
-/// configured.
+/// For tracing, resumption and mirrored parameters.
+fn may_go(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, "traceparent" | "tracestate" | "last-event-id") || name.starts_with("mcp-param-")
+}
+
+/// The client's headers that may go upstream at all; which of them a server gets is for its head.
 pub fn forwardable(downstream: &HeaderMap, configured: &[&HeaderName]) -> HeaderMap {
     let mut forwarded = HeaderMap::new();
     for (name, value) in downstream {
-        let text = name.as_str();
-        if FORWARDED.contains(&text) || text.starts_with(MIRRORED) || configured.contains(&name) {
+        if may_go(name) || configured.contains(&name) {
             forwarded.append(name.clone(), value.clone());
         }
     }

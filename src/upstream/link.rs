@@ -1,16 +1,20 @@
-//! A link: one way to talk to an endpoint, over Pingora's `Connector` (HTTP/1.1, TLS, HTTP/2).
-//! Sends one message and receives its answer in chunks, as they come.
+//! A link: one way to talk to an endpoint, over Pingora's connectors (HTTP/1.1, TLS, HTTP/2). Sends
+//! one message and receives its answer in chunks, as they come.
 
 use super::endpoint::Endpoint;
-use bytes::Bytes;
+use super::head::Head;
+use bytes::{BufMut, Bytes};
 use once_cell::sync::OnceCell;
-use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::client::HttpSession as Negotiated;
+use pingora::protocols::http::v1::client::HttpSession as One;
+use pingora::upstreams::peer::{HttpPeer, Peer};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 /// Idle connections that a thread keeps, over all endpoints; fewer than the concurrency would mean
 /// connecting for every call.
@@ -20,17 +24,33 @@ const IDLE_CONNECTIONS_MAX: usize = 1024;
 /// connection is given up by us before the server closes it under a request.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
+/// A body up to this size is copied behind its head, so that both are one write.
+const JOINED_BYTES_MAX: usize = 16 * 1024;
+
 static CA_FILE: OnceCell<String> = OnceCell::new();
+
+/// A thread's connections.
+struct Connectors {
+    /// HTTP/1.1 and nothing else.
+    one: TransportConnector,
+    /// HTTP/2, or what TLS settles on.
+    negotiated: Connector,
+}
 
 thread_local! {
     // Data threads do not steal work from each other, so each keeps its connections to itself.
-    static CONNECTOR: Arc<Connector> = Arc::new(Connector::new(Some(options())));
+    static CONNECTORS: Arc<Connectors> = Arc::new(Connectors::new());
 }
 
-fn options() -> ConnectorOptions {
-    let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
-    options.ca_file = CA_FILE.get().cloned();
-    options
+impl Connectors {
+    fn new() -> Connectors {
+        let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
+        options.ca_file = CA_FILE.get().cloned();
+        Connectors {
+            one: TransportConnector::new(Some(options.clone())),
+            negotiated: Connector::new(Some(options)),
+        }
+    }
 }
 
 /// The roots that TLS upstreams are verified against, instead of the system's. Set before the
@@ -51,79 +71,129 @@ pub enum Fault {
 }
 
 pub struct Link {
-    session: HttpSession,
+    wire: Wire,
     peer: Arc<HttpPeer>,
-    connector: Arc<Connector>,
+    connectors: Arc<Connectors>,
+}
+
+enum Wire {
+    One(Box<One>),
+    Negotiated(Box<Negotiated>),
 }
 
 impl Link {
-    /// Takes an idle connection or makes one; nothing is sent.
-    pub async fn open(endpoint: &Endpoint) -> Result<Link, Fault> {
-        let connector = CONNECTOR.with(Arc::clone);
+    /// Takes an idle connection or makes one, and sends a message over it.
+    pub async fn send(endpoint: &Endpoint, head: &Head<'_>, body: Bytes) -> Result<Link, Fault> {
+        let connectors = CONNECTORS.with(Arc::clone);
         let peer = Arc::clone(endpoint.peer());
-        let (session, _reused) = connector.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
-        Ok(Link {
-            session,
-            peer,
-            connector,
-        })
-    }
-
-    pub async fn send(&mut self, head: RequestHeader, body: Bytes) -> Result<(), Fault> {
-        // Head and body are two writes: where the first one fails, no byte of the message is out.
-        self.session
-            .write_request_header(Box::new(head))
-            .await
-            .map_err(not_sent)?;
-        self.session.write_request_body(body, true).await.map_err(lost)?;
-        self.session.finish_request_body().await.map_err(lost)
+        let wire = if peer.options.alpn.get_max_http_version() == 1 {
+            let (stream, _reused) = connectors.one.get_stream(peer.as_ref()).await.map_err(not_sent)?;
+            let stream = within(&peer, write_one(stream, head, &body)).await?;
+            Wire::One(Box::new(One::new_with_options(stream, peer.as_ref())))
+        } else {
+            let (session, _reused) = connectors.negotiated.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
+            Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?))
+        };
+        Ok(Link { wire, peer, connectors })
     }
 
     /// Waits for the head of the answer.
     pub async fn answer(&mut self) -> Result<&ResponseHeader, Fault> {
-        self.session.read_response_header().await.map_err(lost)?;
+        match &mut self.wire {
+            Wire::One(session) => loop {
+                session.read_response().await.map_err(lost)?;
+                // Interim answers (RFC 9110, 15.2) say nothing that we could use.
+                if session.get_status().is_some_and(|status| !status.is_informational()) {
+                    break;
+                }
+            },
+            Wire::Negotiated(session) => session.read_response_header().await.map_err(lost)?,
+        }
         self.head().ok_or_else(|| Fault::Lost("no response head".to_owned()))
     }
 
     pub fn head(&self) -> Option<&ResponseHeader> {
-        self.session.response_header()
+        match &self.wire {
+            Wire::One(session) => session.resp_header(),
+            Wire::Negotiated(session) => session.response_header(),
+        }
     }
 
     /// The next piece of the answer's body as it came; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        self.session.read_response_body().await.map_err(lost)
-    }
-
-    pub fn is_done(&mut self) -> bool {
-        self.session.response_done()
+        match &mut self.wire {
+            Wire::One(session) => session.read_body_bytes().await.map_err(lost),
+            Wire::Negotiated(session) => session.read_response_body().await.map_err(lost),
+        }
     }
 
     /// Keeps the connection for the next message if the answer was read whole, else closes it.
-    pub async fn close(mut self) {
-        if !self.session.response_done() {
-            return self.session.shutdown().await;
-        }
+    pub async fn close(self) {
         let idle = IDLE_MAX.min(self.peer_keep_alive());
-        if idle.is_zero() {
-            return self.session.shutdown().await;
+        let Link { wire, peer, connectors } = self;
+        match wire {
+            Wire::One(mut session) => {
+                if !session.is_body_done() || idle.is_zero() {
+                    return session.shutdown().await;
+                }
+                session.respect_keepalive();
+                if let Some(stream) = session.reuse().await {
+                    connectors.one.release_stream(stream, peer.reuse_hash(), Some(idle));
+                }
+            }
+            Wire::Negotiated(mut session) => {
+                if !session.response_done() || idle.is_zero() {
+                    return session.shutdown().await;
+                }
+                if let Negotiated::H1(session) = session.as_mut() {
+                    session.respect_keepalive();
+                }
+                connectors.negotiated.release_http_session(*session, peer.as_ref(), Some(idle)).await;
+            }
         }
-        if let HttpSession::H1(session) = &mut self.session {
-            session.respect_keepalive();
-        }
-        self.connector
-            .release_http_session(self.session, self.peer.as_ref(), Some(idle))
-            .await;
     }
 
     /// What the server announces in `Keep-Alive: timeout=N`, less a second for the way.
     fn peer_keep_alive(&self) -> Duration {
-        let value = self
-            .head()
-            .and_then(|head| head.headers.get("keep-alive")?.to_str().ok());
+        let value = self.head().and_then(|head| head.headers.get("keep-alive")?.to_str().ok());
         let timeout = value.and_then(|value| value.split(',').find_map(|part| part.trim().strip_prefix("timeout=")));
         let seconds = timeout.and_then(|seconds| seconds.parse::<u64>().ok());
         seconds.map_or(IDLE_MAX, |seconds| Duration::from_secs(seconds.saturating_sub(1)))
     }
+}
+
+async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<Stream, Fault> {
+    let joined = body.len() <= JOINED_BYTES_MAX;
+    let mut wire = head.wire(if joined { body.len() } else { 0 });
+    if joined {
+        wire.put_slice(body);
+    }
+    // Where not even the first byte could be written, the server has got none.
+    let first = stream.write(&wire).await.map_err(|error| Fault::NotSent(error.to_string()))?;
+    let rest = wire.get(first..).unwrap_or_default();
+    stream.write_all(rest).await.map_err(cut)?;
+    if !joined {
+        stream.write_all(body).await.map_err(cut)?;
+    }
+    stream.flush().await.map_err(cut)?;
+    Ok(stream)
+}
+
+async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes) -> Result<Negotiated, Fault> {
+    let header = head.header().map_err(not_sent)?;
+    session.write_request_header(Box::new(header)).await.map_err(not_sent)?;
+    session.write_request_body(body, true).await.map_err(lost)?;
+    session.finish_request_body().await.map_err(lost)?;
+    Ok(session)
+}
+
+/// A server that does not read must not hold the gateway.
+async fn within<T>(peer: &HttpPeer, write: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let Some(limit) = peer.options.write_timeout else {
+        return write.await;
+    };
+    let timed_out = |_| Fault::Lost(format!("it did not read the request within {limit:?}"));
+    tokio::time::timeout(limit, write).await.map_err(timed_out)?
 }
 
 fn not_sent(error: Box<pingora::Error>) -> Fault {
@@ -132,6 +202,10 @@ fn not_sent(error: Box<pingora::Error>) -> Fault {
 
 fn lost(error: Box<pingora::Error>) -> Fault {
     Fault::Lost(brief(&error))
+}
+
+fn cut(error: std::io::Error) -> Fault {
+    Fault::Lost(error.to_string())
 }
 
 /// Pingora's errors name peers and internals; the kind and the cause are what an operator needs.

@@ -1,1 +1,120 @@
+use super::*;
+use crate::auth::{KeyRecord, Keyring, Role, digest};
+use crate::era::Eras;
+use crate::permit::Grant;
 
+fn principal(patterns: &[&str]) -> Principal {
+    let grant = Grant::Matching(patterns.iter().map(|pattern| (*pattern).to_owned()).collect());
+    let record = KeyRecord { id: "app".into(), digest: digest(b"key"), role: Role::User, grant };
+    let mut headers = http::HeaderMap::new();
+    headers.insert(http::header::AUTHORIZATION, "Bearer key".parse().unwrap());
+    Keyring::new(&[record]).authenticate(&headers).unwrap()
+}
+
+fn id(text: &str) -> ServerId {
+    ServerId::derive(text).unwrap()
+}
+
+fn server(name: &str, eras: Eras, tools: &[&str], resources: &[&str]) -> Server {
+    let mut offer = Offer::default();
+    offer.eras = eras;
+    let entries = |kind: Kind, member: &str, keys: &[&str]| {
+        let raw = keys.iter().map(|key| format!(r#"{{"{member}":"{key}","inputSchema":{{"type":"object"}}}}"#));
+        raw.filter_map(|raw| Entry::read(kind, &raw)).collect::<Vec<_>>()
+    };
+    offer.capabilities.insert("resources".into(), serde_json::json!({}));
+    offer.set(Kind::Tool, entries(Kind::Tool, "name", tools));
+    offer.set(Kind::Resource, entries(Kind::Resource, "uri", resources));
+    Server { id: id(name), state: State::Ready, offer: Some(Arc::new(offer)) }
+}
+
+fn snapshot(naming: Naming) -> Snapshot {
+    Snapshot::new(
+        1,
+        naming,
+        vec![
+            server("beta", Eras::Both, &["query", "only-b", "gamma-x"], &["r://both", "r://b"]),
+            server("alpha", Eras::Only(Era::Legacy), &["query", "old"], &["r://both"]),
+            server("gamma", Eras::Only(Era::Modern), &["x", "query"], &["r://both", "r://g"]),
+        ],
+    )
+}
+
+fn names(snapshot: &Snapshot, kind: Kind, era: Era, patterns: &[&str], scope: &Scope) -> Vec<String> {
+    let lines = snapshot.list(kind, era, &principal(patterns), scope);
+    lines.iter().filter(|line| !line.hidden).map(|line| line.name.to_owned()).collect()
+}
+
+#[test]
+fn lists_show_what_the_era_and_the_key_allow() {
+    let always = snapshot(Naming::Always);
+    let modern = names(&always, Kind::Tool, Era::Modern, &["*"], &Scope::All);
+    assert_eq!(modern, ["beta__gamma-x", "beta__only-b", "beta__query", "gamma__query", "gamma__x"]);
+    assert_eq!(names(&always, Kind::Tool, Era::Legacy, &["alpha"], &Scope::All), ["alpha__old", "alpha__query"]);
+    assert_eq!(names(&always, Kind::Tool, Era::Modern, &["*"], &Scope::One(id("gamma"))), ["query", "x"]);
+    assert_eq!(names(&always, Kind::Tool, Era::Modern, &["beta"], &Scope::One(id("gamma"))), [""; 0]);
+    let conditional = names(&snapshot(Naming::Conditional), Kind::Tool, Era::Modern, &["*"], &Scope::All);
+    assert_eq!(conditional, ["beta__query", "gamma-x", "gamma__query", "only-b", "x"]);
+    let never = names(&snapshot(Naming::Never), Kind::Tool, Era::Modern, &["*"], &Scope::All);
+    assert_eq!(never, ["gamma-x", "only-b", "query", "x"]);
+}
+
+#[test]
+fn of_two_uris_the_first_visible_one_counts_and_the_other_is_said_to_be_hidden() {
+    let snapshot = snapshot(Naming::Always);
+    let caller = principal(&["*"]);
+    let lines = snapshot.list(Kind::Resource, Era::Modern, &caller, &Scope::All);
+    let seen: Vec<_> = lines.iter().map(|line| (line.name, line.server.as_str(), line.hidden)).collect();
+    assert_eq!(
+        seen,
+        [("r://b", "beta", false), ("r://both", "beta", false), ("r://both", "gamma", true), ("r://g", "gamma", false)]
+    );
+    let holders = |uri: &str| snapshot.holders(uri, Era::Modern, &caller, &Scope::All).unwrap();
+    assert_eq!(holders("r://both"), [id("beta")]);
+    assert_eq!(holders("r://unlisted"), [id("beta"), id("gamma")]);
+}
+
+/// Whatever the naming, the policy and the era: each listed name can be called, reaches the entry
+/// that it was listed for, and what is not visible is the same as what is not there.
+#[test]
+fn listed_is_callable_and_hidden_is_unknown() {
+    let policies: [&[&str]; 6] = [&["*"], &["beta"], &["*a"], &["alpha", "gamma"], &["g*"], &["nobody"]];
+    for naming in [Naming::Always, Naming::Conditional, Naming::Never] {
+        let snapshot = snapshot(naming);
+        for era in [Era::Legacy, Era::Modern] {
+            for patterns in policies {
+                let caller = principal(patterns);
+                for line in snapshot.list(Kind::Tool, era, &caller, &Scope::All).iter().filter(|line| !line.hidden) {
+                    let target = snapshot.resolve(Kind::Tool, line.name, era, &caller, &Scope::All);
+                    let target = target.unwrap_or_else(|no| panic!("{} {naming:?} {patterns:?}: {no}", line.name));
+                    assert_eq!(target.server, *line.server, "{} {naming:?} {patterns:?}", line.name);
+                    assert_eq!(target.rename.as_deref().unwrap_or(line.name), line.entry.key);
+                }
+                for (server, tool) in [("alpha", "old"), ("beta", "only-b"), ("gamma", "x")] {
+                    if !permit::execute(&caller, &id(server)) {
+                        let name = format!("{server}__{tool}");
+                        let verdict = snapshot.resolve(Kind::Tool, &name, era, &caller, &Scope::All);
+                        assert_eq!(verdict, Err(Rejection::UnknownTool(name)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn other_spellings_find_their_tool_or_say_what_they_could_mean() {
+    let snapshot = snapshot(Naming::Always);
+    let caller = principal(&["*"]);
+    let resolve = |name: &str| snapshot.resolve(Kind::Tool, name, Era::Modern, &caller, &Scope::All);
+    for spelling in ["beta.only-b", "beta-only-b", "mcp_beta__only-b", "only-b"] {
+        let target = resolve(spelling).unwrap();
+        assert_eq!((target.server.as_str(), target.rename.as_deref()), ("beta", Some("only-b")), "{spelling}");
+    }
+    let candidates = vec!["beta__gamma-x".to_owned(), "gamma__x".to_owned()];
+    assert_eq!(resolve("gamma-x"), Err(Rejection::Ambiguous { name: "gamma-x".into(), candidates }));
+    assert_eq!(resolve("nope"), Err(Rejection::UnknownTool("nope".into())));
+    assert_eq!(resolve("alpha__old"), Err(Rejection::EraUnbridged { server: id("alpha"), era: Era::Modern }));
+    let undiscovered = resolve("beta__brand-new").unwrap();
+    assert_eq!((undiscovered.rename.as_deref(), undiscovered.listed), (Some("brand-new"), false));
+}
