@@ -143,6 +143,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
         let complete = loop {
             match self.next().await? {
                 None => break true,
+                Some(chunk) if chunk.is_empty() => {}
                 Some(chunk) => {
                     bytes += chunk.len();
                     held.push(chunk);
@@ -259,6 +260,10 @@ impl<D: Downstream> Relay<'_, '_, D> {
     }
 
     async fn pass(&mut self, chunk: Bytes) -> Result<(), Stop> {
+        // HTTP/2 may end with an empty frame; written as a chunk it would end the body.
+        if chunk.is_empty() {
+            return Ok(());
+        }
         self.trace.response_bytes += chunk.len();
         Ok(self.down.chunk(chunk).await?)
     }

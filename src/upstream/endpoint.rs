@@ -14,6 +14,8 @@ pub struct Endpoint {
     /// For `Host`.
     pub authority: String,
     pub path: String,
+    /// Whole, for HTTP/2.
+    pub uri: Uri,
     peer: Arc<HttpPeer>,
     in_flight: AtomicUsize,
     vigour: AtomicU8,
@@ -39,6 +41,7 @@ impl Endpoint {
             addr,
             authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
             path: path.to_owned(),
+            uri: uri.clone(),
             peer: Arc::new(peer(server, uri, addr)),
             in_flight: AtomicUsize::new(0),
             vigour: AtomicU8::new(Vigour::Up as u8),

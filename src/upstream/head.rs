@@ -4,7 +4,7 @@
 use super::endpoint::Endpoint;
 use crate::conf::Server;
 use bytes::{BufMut, BytesMut};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Version};
 use pingora::http::RequestHeader;
 use tollbridge_filters::era::{Era, MODERN};
 use tollbridge_filters::headers;
@@ -48,11 +48,18 @@ impl Head<'_> {
         wire
     }
 
-    /// As Pingora takes it, for HTTP/2.
-    pub(super) fn header(&self) -> Result<RequestHeader, Box<pingora::Error>> {
+    /// As Pingora takes it. HTTP/2 has `:authority` where HTTP/1.1 has `Host` (RFC 9113, 8.3.1).
+    pub(super) fn header(&self, version: Version) -> Result<RequestHeader, Box<pingora::Error>> {
         let mut head = RequestHeader::build(self.verb, self.endpoint.path.as_bytes(), Some(16))?;
+        if version == Version::HTTP_2 {
+            head.set_version(version);
+            head.set_uri(self.endpoint.uri.clone());
+        }
         let mut wrong = None;
         self.each(&mut |name, value| {
+            if version == Version::HTTP_2 && name == "Host" {
+                return;
+            }
             if let Err(error) = head.append_header(name.to_owned(), value) {
                 wrong = Some(error);
             }

@@ -4,6 +4,7 @@
 use super::endpoint::Endpoint;
 use super::head::Head;
 use bytes::{BufMut, Bytes};
+use http::Version;
 use once_cell::sync::OnceCell;
 use pingora::connectors::http::Connector;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
@@ -180,7 +181,8 @@ async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<
 }
 
 async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes) -> Result<Negotiated, Fault> {
-    let header = head.header().map_err(not_sent)?;
+    let version = if session.as_http2().is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
+    let header = head.header(version).map_err(not_sent)?;
     session.write_request_header(Box::new(header)).await.map_err(not_sent)?;
     session.write_request_body(body, true).await.map_err(lost)?;
     session.finish_request_body().await.map_err(lost)?;
