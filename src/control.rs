@@ -13,15 +13,19 @@ use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use reload::Reload;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tollbridge_filters::catalog::State;
 use tollbridge_filters::names::ServerId;
 
 const TICK: Duration = Duration::from_secs(1);
+
+const KNOCK_AGAIN: Duration = Duration::from_millis(2);
 
 pub struct Control {
     gateway: Arc<Gateway>,
@@ -75,6 +79,20 @@ impl Control {
         };
         if tokio::time::timeout(wait, all).await.is_err() {
             tracing::info!("not every server has answered yet; lists say which");
+        }
+    }
+
+    /// Ready means that calls are accepted, and the listener is opened only after we gave the word.
+    async fn accepts(&self) {
+        let mut addr = self.gateway.live().conf.listen.addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(match addr {
+                SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+            });
+        }
+        while TcpStream::connect(addr).await.is_err() {
+            tokio::time::sleep(KNOCK_AGAIN).await;
         }
     }
 
@@ -151,9 +169,10 @@ impl BackgroundService for Control {
         self.first_round(tasks.len(), &mut first_looks).await;
         // Nobody reads the channel from now on; whoever looks for the first time then need not tell.
         drop(first_looks);
+        ready.notify_ready();
+        self.accepts().await;
         self.gateway.lifecycle.set_ready();
         self.gauge();
-        ready.notify_ready();
         let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
         loop {
             let hung_up = async {

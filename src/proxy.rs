@@ -28,10 +28,6 @@ use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 
-/// After a refusal, how long what the client still sends is thrown away, so that the refusal is
-/// not lost in a reset connection.
-const DRAIN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
-
 pub struct Proxy {
     gateway: Arc<Gateway>,
 }
@@ -53,7 +49,6 @@ impl ProxyHttp for Proxy {
         let draining = self.gateway.lifecycle.is_draining();
         session.set_keepalive((!draining).then_some(limits.idle_timeout.as_secs()));
         session.set_write_timeout(Some(limits.write_timeout));
-        session.set_total_drain_timeout(Some(DRAIN_AFTER_REFUSAL));
         Ok(())
     }
 
@@ -156,7 +151,10 @@ impl Proxy {
                 exchange.label(Lane::Answer, "session/end");
                 client::accept(session, exchange, 200).await
             }
-            Err(Refused { id, reason }) => self.reject(session, exchange, id.as_deref(), &reason).await,
+            Err(Refused { id, method, reason }) => {
+                exchange.label(Lane::Refused, &method);
+                self.reject(session, exchange, id.as_deref(), &reason).await
+            }
         }
     }
 
@@ -261,5 +259,5 @@ impl Proxy {
 }
 
 fn head_only(reason: Rejection) -> Refused {
-    Refused { id: None, reason }
+    Refused { id: None, method: String::new(), reason }
 }

@@ -73,35 +73,28 @@ impl Registry {
         });
     }
 
-    /// A server does not answer. What it offered before stays listed, and says since when it is stale.
-    /// `true`: nobody knew.
-    pub fn lost(&self, id: &ServerId) -> bool {
-        self.set_state(id, |server| match (server.state, &server.offer) {
+    /// A server does not answer. What it offered before stays listed, and says since when it is
+    /// stale. Only another discovery makes it ready again.
+    pub fn lost(&self, id: &ServerId) {
+        let next = |server: &Server| match (server.state, &server.offer) {
             (State::Ready | State::Unprobed, Some(_)) => Some(State::Stale { since: clock::now() }),
             (State::Ready | State::Unprobed, None) => Some(State::Unreachable { since: clock::now() }),
             _ => None,
-        })
-    }
-
-    /// A server answers again; until it is discovered anew, what it offered before counts.
-    pub fn back(&self, id: &ServerId) -> bool {
-        self.set_state(id, |server| match (server.state, &server.offer) {
-            (State::Stale { .. }, Some(_)) => Some(State::Ready),
-            (State::Unreachable { .. }, _) => Some(State::Unprobed),
-            _ => None,
-        })
-    }
-
-    fn set_state(&self, id: &ServerId, next: impl Fn(&Server) -> Option<State>) -> bool {
-        if self.snapshot().server(id).and_then(&next).is_none() {
-            return false;
+        };
+        if self.snapshot().server(id).and_then(next).is_none() {
+            return;
         }
         self.change(|known| {
             if let Some(server) = known.servers.get_mut(id) {
                 server.state = next(server).unwrap_or(server.state);
             }
         });
-        true
+    }
+
+    /// Whether a server is known to be away.
+    pub fn is_lost(&self, id: &ServerId) -> bool {
+        let state = self.snapshot().server(id).map(|server| server.state);
+        matches!(state, Some(State::Stale { .. } | State::Unreachable { .. }))
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {

@@ -105,8 +105,9 @@ impl Filters {
         moment: &Moment<'_>,
     ) -> Result<Route, Refused> {
         let envelope = Envelope::scan(body).map_err(Refused::unread)?;
-        let id = envelope.id().map(str::to_owned);
-        native::route(self, head, admitted, envelope, snapshot, moment).map_err(|reason| Refused { id, reason })
+        let (id, method) = (envelope.id().map(str::to_owned), envelope.method().into_owned());
+        native::route(self, head, admitted, envelope, snapshot, moment)
+            .map_err(|reason| Refused { id, method, reason })
     }
 
     fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<session::Session, Rejection> {
@@ -123,6 +124,8 @@ impl Filters {
 #[derive(Debug)]
 pub struct Refused {
     pub id: Option<String>,
+    /// Empty where it could not be read.
+    pub method: String,
     pub reason: Rejection,
 }
 
@@ -130,6 +133,7 @@ impl Refused {
     fn unread(invalid: jsonrpc::Invalid) -> Refused {
         Refused {
             id: None,
+            method: String::new(),
             reason: invalid.into(),
         }
     }

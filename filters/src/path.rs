@@ -30,7 +30,7 @@ pub fn place(path: &str, known: impl Fn(&ServerId) -> bool, passthrough: bool) -
     if is_ambiguous(path) {
         // A path that some reader might take for one of ours never reaches the application, where
         // it would go without a key.
-        let near = path.to_ascii_lowercase().contains("mcp");
+        let near = decoded(path).to_ascii_lowercase().contains("mcp");
         return if ours.is_some() || near || !passthrough {
             Err(Rejection::AmbiguousPath)
         } else {
@@ -63,16 +63,38 @@ pub fn is_reserved(path: &str) -> bool {
 
 /// Spellings that two readers may take for different paths.
 fn is_ambiguous(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
     !path.starts_with('/')
         || path.contains("//")
-        || path.contains('\\')
-        || path.contains("..;")
-        || path.contains(';')
-        || ["%2f", "%5c", "%2e", "%00", "%25"]
-            .iter()
-            .any(|encoded| lower.contains(encoded))
+        || path.contains(['\\', ';', '%'])
         || path.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// Percent-escapes undone, and undone again where that makes new ones: what the most eager reader sees.
+fn decoded(path: &str) -> String {
+    let mut text = path.as_bytes().to_vec();
+    for _ in 0..3 {
+        text = undo_escapes(&text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn undo_escapes(text: &[u8]) -> Vec<u8> {
+    let mut undone = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                undone.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                undone.push(first);
+                rest = after;
+            }
+        }
+    }
+    undone
 }
 
 #[cfg(test)]

@@ -26,33 +26,20 @@ impl Conversation<'_> {
     ) -> Result<(), Stop> {
         let upstreams = upstreams(self.gateway, session);
         let _under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
-        let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
-        trace.endpoint = Some(endpoint.addr);
-        match relay::relay(self, pool, &endpoint, link, down, deadline, trace).await {
-            Err(Stop::Rejected(Rejection::SessionNotFound)) => {
-                forget(&upstreams, &pool.server.id).await;
-                self.again(session, pool, down, deadline, trace).await
+        // A server that has lost its session: reading may go on in a new one, unseen. For anything
+        // else the client must know that what it built up there is gone.
+        let mut may_go_on = self.carry.effect == Effect::Read;
+        loop {
+            let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
+            trace.endpoint = Some(endpoint.addr);
+            match relay::relay(self, pool, &endpoint, link, down, deadline, trace).await {
+                Err(Stop::Rejected(Rejection::SessionNotFound)) => forget(&upstreams, &pool.server.id).await,
+                done => return done,
             }
-            done => done,
+            if !std::mem::take(&mut may_go_on) {
+                return Err(Stop::Rejected(Rejection::SessionNotFound));
+            }
         }
-    }
-
-    /// The server has lost its session. Reading may go on in a new one, unseen. For anything else
-    /// the client must know that what it built up there is gone.
-    async fn again<D: Downstream>(
-        &self,
-        session: &Session,
-        pool: &Arc<Pool>,
-        down: &mut D,
-        deadline: &mut Deadline,
-        trace: &mut Trace,
-    ) -> Result<(), Stop> {
-        if self.carry.effect == Effect::Act {
-            return Err(Stop::Rejected(Rejection::SessionNotFound));
-        }
-        let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
-        trace.endpoint = Some(endpoint.addr);
-        relay::relay(self, pool, &endpoint, link, down, deadline, trace).await
     }
 
     /// Sends within the upstream session. Where the endpoint that holds it cannot be reached, the

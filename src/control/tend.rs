@@ -90,16 +90,12 @@ async fn refresh(pool: &Pool) {
     }
 }
 
-/// Tells the registry whether anybody of the pool is there.
+/// Tells the registry when nobody of the pool is there, and discovery when somebody is back.
 fn report(gateway: &Gateway, pool: &Pool, came_back: &Notify) {
     let id = &pool.server.id;
-    let is_up = pool.is_up();
-    let changed = if is_up {
-        gateway.registry.back(id)
-    } else {
-        gateway.registry.lost(id)
-    };
-    if changed && is_up {
+    if !pool.is_up() {
+        gateway.registry.lost(id);
+    } else if gateway.registry.is_lost(id) {
         came_back.notify_one();
     }
 }

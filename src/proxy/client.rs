@@ -9,7 +9,11 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRA
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
+use std::time::Duration;
 use tollbridge_filters::headers::SESSION_ID;
+
+/// For how long.
+const LISTEN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
 const REQUEST_ID: &str = "X-Request-Id";
 
@@ -53,7 +57,16 @@ pub(super) async fn refuse(
         head.insert_header(*name, value.as_str())?;
     }
     exchange.response_bytes = body.len();
-    write(session, head, body, None).await
+    write(session, head, body, None).await?;
+    throw_away(session).await;
+    Ok(())
+}
+
+/// Closing a connection with unread bytes in it resets it, and the refusal may be lost with that.
+/// So what the client is sending is thrown away for a moment.
+async fn throw_away(session: &mut Session) {
+    let rest = async { while let Ok(Some(_)) = session.downstream_session.read_request_body().await {} };
+    let _ = tokio::time::timeout(LISTEN_AFTER_REFUSAL, rest).await;
 }
 
 fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {

@@ -88,7 +88,7 @@ impl Exchange {
 
     pub fn label(&mut self, lane: Lane, method: &str) {
         self.lane = lane;
-        self.method = bounded(method);
+        self.method = if method.is_empty() { "" } else { bounded(method) };
     }
 
     pub fn stream_begins(&mut self) {

@@ -32,6 +32,7 @@ fn the_application_keeps_its_paths() {
     assert_eq!(read("/other/mcp", true).unwrap(), Place::Elsewhere);
     assert_eq!(read("/search/mcp", true).unwrap(), one("search"));
     assert_eq!(read("/app//assets/../x", true).unwrap(), Place::Elsewhere);
+    assert_eq!(read("/app/a%20b%2Fc", true).unwrap(), Place::Elsewhere);
 }
 
 #[test]
@@ -45,6 +46,14 @@ fn doubtful_spellings_near_ours_are_refused() {
         "/./mcp",
         "/x/../mcp",
         "/mcp;a=b",
+        "/%6dcp",
+        "/%6Dcp/x",
+        "/%256dcp",
+        "/x%2f..%2fmcp",
+        "/%6dcp",
+        "/%6Dcp/x",
+        "/%256dcp",
+        "/x%2f..%2fmcp",
     ] {
         for passthrough in [false, true] {
             assert_eq!(read(path, passthrough), Err(Rejection::AmbiguousPath), "{path}");
