@@ -6,6 +6,8 @@ pub mod http;
 pub mod messages;
 pub mod peer;
 pub mod process;
+pub mod recorder;
+pub mod relay;
 
 /// Waits until a condition holds; the test fails when it does not within the time.
 pub async fn eventually<F, T>(what: &str, seconds: u64, mut look: impl FnMut() -> F) -> T

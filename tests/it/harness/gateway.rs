@@ -41,7 +41,12 @@ impl Setup {
                 "keys:\n  - {{id: app, key: {KEY}}}\n  - {{id: other, key: {OTHER_KEY}}}\n  - {{id: ops, key: {ADMIN_KEY}, role: admin}}\n"
             )
         };
-        format!("listen: 127.0.0.1:{port}\nadmin: {{listen: 127.0.0.1:{admin_port}}}\n{keys}{rest}\n")
+        let listen = if rest.contains("listen:") {
+            String::new()
+        } else {
+            format!("listen: 127.0.0.1:{port}\n")
+        };
+        format!("{listen}admin: {{listen: 127.0.0.1:{admin_port}}}\n{keys}{rest}\n")
     }
 }
 
@@ -49,26 +54,35 @@ impl Gateway {
     /// Starts the gateway and waits until it is ready.
     pub async fn start(rest: &str) -> Gateway {
         let setup = Setup::new(rest);
+        let gateway = Gateway::launch(&setup.text(), (setup.port, setup.admin_port), &[]);
+        gateway.ready().await;
+        gateway
+    }
+
+    /// Starts it with a configuration as it stands here and waits for nothing.
+    pub fn launch(text: &str, (port, admin_port): (u16, u16), environment: &[(&str, &str)]) -> Gateway {
         let directory = scratch();
-        std::fs::write(directory.join("gateway.yaml"), setup.text()).expect("the configuration can be written");
+        std::fs::write(directory.join("gateway.yaml"), text).expect("the configuration can be written");
         let log = std::fs::File::create(directory.join("stderr")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
         command.args(["run", "--config"]).arg(directory.join("gateway.yaml"));
         command
+            .envs(environment.iter().copied())
             .stdout(std::fs::File::create(directory.join("stdout")).expect("a log"))
             .stderr(Stdio::from(log));
-        let process = Process::spawn(&mut command);
-        let gateway = Gateway {
-            process,
-            port: setup.port,
-            admin_port: setup.admin_port,
+        Gateway {
+            process: Process::spawn(&mut command),
+            port,
+            admin_port,
             directory,
-        };
+        }
+    }
+
+    pub async fn ready(&self) {
         super::eventually("the gateway is ready", 10, || async {
-            gateway.is_ready().await.then_some(())
+            self.is_ready().await.then_some(())
         })
         .await;
-        gateway
     }
 
     pub async fn is_ready(&self) -> bool {
@@ -86,6 +100,15 @@ impl Gateway {
         self.admin("/metrics").await.expect("metrics").text()
     }
 
+    /// The value of one series, as `name{label="value"}`; 0 where it has none yet.
+    pub async fn sample(&self, series: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        value.unwrap_or(0.0)
+    }
+
     pub async fn client(&self) -> Client {
         Client::connect(self.port).await.expect("the gateway accepts")
     }
@@ -101,7 +124,17 @@ impl Gateway {
             port: self.port,
             admin_port: self.admin_port,
         };
-        std::fs::write(self.directory.join("gateway.yaml"), setup.text()).expect("the configuration can be written");
+        self.rewrite(&setup.text());
+    }
+
+    /// The text of the configuration file.
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(self.directory.join("gateway.yaml")).expect("the configuration can be read")
+    }
+
+    /// Writes this text over the file.
+    pub fn rewrite(&self, text: &str) {
+        std::fs::write(self.directory.join("gateway.yaml"), text).expect("the configuration can be written");
     }
 
     pub fn log(&self) -> String {

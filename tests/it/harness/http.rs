@@ -39,8 +39,7 @@ impl Response {
         let last = text
             .lines()
             .filter_map(|line| line.strip_prefix("data: "))
-            .filter(|data| !data.is_empty())
-            .last();
+            .rfind(|data| !data.is_empty());
         let message = last.unwrap_or(&text);
         serde_json::from_str(message).unwrap_or_else(|error| panic!("no JSON ({error}): {} {text}", self.status))
     }
@@ -149,7 +148,8 @@ impl Client {
         read.is_ok()
     }
 
-    async fn until(&mut self, end: &[u8]) -> Result<Vec<u8>> {
+    /// Everything up to and with this.
+    pub async fn until(&mut self, end: &[u8]) -> Result<Vec<u8>> {
         loop {
             if let Some(at) = self.ahead.windows(end.len()).position(|window| window == end) {
                 return Ok(self.ahead.drain(..at + end.len()).collect());
@@ -166,16 +166,28 @@ impl Client {
     }
 
     async fn more(&mut self) -> Result<()> {
-        let mut buffer = [0; 64 * 1024];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
+        self.ahead.reserve(64 * 1024);
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.ahead)).await;
         match read.map_err(|_| Error::new(ErrorKind::TimedOut, "nothing came"))?? {
             0 => Err(Error::new(ErrorKind::UnexpectedEof, "closed")),
-            read => {
-                self.ahead.extend_from_slice(&buffer[..read]);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Sends bytes as they are; gives everything that comes until the connection ends or falls silent.
+pub async fn exchange(port: u16, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let mut answer = Vec::new();
+    let write = async {
+        let _ = writing.write_all(bytes).await;
+    };
+    let read = async {
+        let _ = tokio::time::timeout(Duration::from_secs(3), reading.read_to_end(&mut answer)).await;
+    };
+    tokio::join!(write, read);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn head(verb: &str, path: &str, headers: &[String], length: Option<usize>) -> Vec<u8> {

@@ -54,7 +54,8 @@ function features(peer) {
   const { client, logs } = peer;
   const call = ({ tool, args }, more = {}, requestOptions = undefined) =>
     peer.call({ name: named(tool), arguments: args, ...more }, requestOptions);
-  const read = async ({ uri, text }) => starts((await client.readResource({ uri })).contents[0].text, text);
+  const read = (spec) =>
+    spec && (async () => starts((await client.readResource({ uri: spec.uri })).contents[0].text, spec.text));
   const cancelled = async () => (await (await fetch(options.stats)).json()).cancelled;
 
   const table = {
@@ -91,13 +92,13 @@ function features(peer) {
       const wanted = Array.from({ length: profile.progress.events }, (_, i) => i + 1);
       assert.ok(isDeepStrictEqual(seen, wanted), `progress ${seen}`);
     },
-    logging: async () => {
+    logging: profile.logging && (async () => {
       if (peer.legacy) await client.setLoggingLevel('debug');
       logs.length = 0;
       await call(profile.logging, { _meta: peer.logMeta });
       await until(`${profile.logging.events} logs`, 3000, () => logs.length >= profile.logging.events);
       if (profile.logging.toggle) await call(profile.logging);
-    },
+    }),
     cancel: async () => {
       const before = options.stats && (await cancelled());
       const started = Date.now();
@@ -110,12 +111,12 @@ function features(peer) {
       const resources = await every((params) => client.listResources(params), 'resources');
       includes(resources.map(({ uri }) => uri), [profile.resource.uri], 'resource');
     },
-    'resources/templates/list': async () => {
+    'resources/templates/list': profile.template && (async () => {
       const templates = await every((params) => client.listResourceTemplates(params), 'resourceTemplates');
       includes(templates.map(({ uriTemplate }) => uriTemplate), [profile.template.uriTemplate], 'template');
-    },
-    'resources/read': () => read(profile.resource),
-    'resources/read:template': () => read(profile.template),
+    }),
+    'resources/read': read(profile.resource),
+    'resources/read:template': read(profile.template),
     'prompts/list': async () => {
       const prompts = await every((params) => client.listPrompts(params), 'prompts');
       includes(prompts.map(({ name }) => name), [named(profile.prompt.name)], 'prompt');
@@ -125,11 +126,11 @@ function features(peer) {
       const { messages } = await client.getPrompt({ name: named(name), arguments: args });
       assert.equal(messages[0].content.text, text);
     },
-    completion: async () => {
+    completion: profile.completion && (async () => {
       const { prompt, argument, values } = profile.completion;
       const { completion } = await client.complete({ ref: { type: 'ref/prompt', name: named(prompt) }, argument });
       assert.deepEqual(completion.values, values);
-    },
+    }),
   };
   if (peer.legacy) {
     table.ping = () => client.ping();

@@ -158,7 +158,7 @@ def features(peer):
             text = wire(await client.read_resource(spec["uri"]))["contents"][0]["text"]
             expect(text.startswith(spec["text"]), text[:200])
 
-        return run
+        return spec and run
 
     async def prompts_list():
         found = await every(client.list_prompts, "prompts")
@@ -181,17 +181,17 @@ def features(peer):
         "tools/call:structured": structured,
         "tools/call:isError": is_error,
         "tools/call:unknown": unknown,
-        "tools/call:big": big if profile["big"] else None,
+        "tools/call:big": profile["big"] and big,
         "progress": progress,
-        "logging": logging,
+        "logging": profile["logging"] and logging,
         "cancel": cancel,
         "resources/list": resources_list,
-        "resources/templates/list": templates_list,
+        "resources/templates/list": profile["template"] and templates_list,
         "resources/read": read(profile["resource"]),
         "resources/read:template": read(profile["template"]),
         "prompts/list": prompts_list,
         "prompts/get": prompts_get,
-        "completion": completion,
+        "completion": profile["completion"] and completion,
     }
     if peer.legacy:
         table["ping"] = lambda: client.send_ping()
