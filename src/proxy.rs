@@ -45,9 +45,13 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
         let limits = &self.gateway.live().conf.limits;
-        // Pingora keeps a connection for ever after its first request; while we drain, not at all.
-        let draining = self.gateway.lifecycle.is_draining();
-        session.set_keepalive((!draining).then_some(limits.idle_timeout.as_secs()));
+        // Pingora keeps a connection for ever after its first request; we do for a while, while we
+        // drain not at all, and where Pingora has decided to close it (framing that is ambiguous,
+        // HTTP/1.0) that stands.
+        let keeps = session.get_keepalive().is_some() && !self.gateway.lifecycle.is_draining();
+        session.set_keepalive(keeps.then_some(limits.idle_timeout.as_secs()));
+        // A next request that comes early waits its turn; it does not end the one under way.
+        session.set_pipelining_enabled(true);
         session.set_write_timeout(Some(limits.write_timeout));
         Ok(())
     }

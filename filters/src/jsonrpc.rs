@@ -70,6 +70,25 @@ pub enum Invalid {
     Params(String),
 }
 
+/// A message that could not be read, and its id, if at least that could.
+#[derive(Debug)]
+pub struct Unread {
+    pub id: Option<String>,
+    pub invalid: Invalid,
+}
+
+impl From<Invalid> for Unread {
+    fn from(invalid: Invalid) -> Unread {
+        Unread { id: None, invalid }
+    }
+}
+
+impl From<Malformed> for Unread {
+    fn from(malformed: Malformed) -> Unread {
+        Invalid::from(malformed).into()
+    }
+}
+
 impl From<Malformed> for Invalid {
     fn from(malformed: Malformed) -> Invalid {
         match malformed {
@@ -80,14 +99,16 @@ impl From<Malformed> for Invalid {
 }
 
 impl Envelope {
-    pub fn scan(body: Bytes) -> Result<Envelope, Invalid> {
+    pub fn scan(body: Bytes) -> Result<Envelope, Unread> {
         let text = std::str::from_utf8(&body).map_err(|error| Invalid::Json(error.to_string()))?;
         let members = Members::read(text)?;
-        let kind = members.kind(text)?;
+        let readable = members.id.clone().and_then(|place| text.get(place)).filter(|id| is_id(id));
+        let unread = |invalid| Unread { id: readable.map(str::to_owned), invalid };
+        let kind = members.kind(text).map_err(unread)?;
         let Members { id, method, params, .. } = members;
         let fields = match params {
             Some(Params::Object(fields)) => fields,
-            Some(Params::Other) => return Err(Invalid::Params("\"params\" must be an object".to_owned())),
+            Some(Params::Other) => return Err(unread(Invalid::Params("\"params\" must be an object".to_owned()))),
             None => Box::default(),
         };
         Ok(Envelope {

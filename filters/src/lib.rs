@@ -104,7 +104,7 @@ impl Filters {
         snapshot: &Snapshot,
         moment: &Moment<'_>,
     ) -> Result<Route, Refused> {
-        let envelope = Envelope::scan(body).map_err(Refused::unread)?;
+        let envelope = Envelope::scan(body)?;
         let (id, method) = (envelope.id().map(str::to_owned), envelope.method().into_owned());
         native::route(self, head, admitted, envelope, snapshot, moment)
             .map_err(|reason| Refused { id, method, reason })
@@ -129,13 +129,8 @@ pub struct Refused {
     pub reason: Rejection,
 }
 
-impl Refused {
-    fn unread(invalid: jsonrpc::Invalid) -> Refused {
-        Refused {
-            id: None,
-            method: String::new(),
-            reason: invalid.into(),
-        }
+impl From<jsonrpc::Unread> for Refused {
+    fn from(unread: jsonrpc::Unread) -> Refused {
+        Refused { id: unread.id, method: String::new(), reason: unread.invalid.into() }
     }
 }
-

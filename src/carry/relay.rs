@@ -49,7 +49,7 @@ pub(super) async fn relay<D: Downstream>(
         (200, Form::Json) => relay.json(head).await,
         (_, form) => relay.refused(head, form).await,
     };
-    if done.is_ok() {
+    if done.is_ok() && trace.status < 500 {
         endpoint.answered();
     } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
         pool.failed(endpoint);

@@ -1,7 +1,7 @@
 use super::*;
 
 fn scan(body: &str) -> Result<Envelope, Invalid> {
-    Envelope::scan(Bytes::copy_from_slice(body.as_bytes()))
+    Envelope::scan(Bytes::copy_from_slice(body.as_bytes())).map_err(|unread| unread.invalid)
 }
 
 #[test]
