@@ -11,3 +11,16 @@
 mod harness;
 
 mod contract;
+mod tls;
+mod matrix;
+mod transparency;
+mod bodies;
+mod drain;
+mod metrics;
+mod faults;
+mod sessions;
+mod protocol;
+mod rust_client;
+mod framing;
+mod streams;
+mod rules;

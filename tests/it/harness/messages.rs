@@ -1,6 +1,6 @@
 //! Messages and headers of both eras, written out.
 
-use super::gateway::KEY;
+use super::gateway::{Gateway, KEY};
 use super::http::{Client, Response};
 
 pub const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -39,6 +39,12 @@ pub fn legacy_request(id: &str, method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
 }
 
+/// The head of a modern call with these lines besides; nothing about its framing is added.
+pub fn call_head(path: &str, tool: &str, lines: &str) -> String {
+    let own = modern(KEY, "tools/call", Some(tool)).join("\r\n");
+    format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{own}\r\n{lines}\r\n")
+}
+
 /// A modern tool call at an endpoint.
 pub async fn call(client: &mut Client, path: &str, tool: &str, arguments: &str) -> std::io::Result<Response> {
     let body = request(
@@ -59,6 +65,20 @@ pub async fn list(client: &mut Client, path: &str, key: &str, method: &str) -> s
         .await
         .expect("an answer");
     response.json()["result"].clone()
+}
+
+/// Starts a gateway and waits until it has looked at each of its servers.
+pub async fn start_discovered(rest: &str) -> Gateway {
+    let gateway = Gateway::start(rest).await;
+    super::eventually("every server was looked at", 10, || async {
+        let (headers, body) = (modern(KEY, "tools/list", None), request("1", "tools/list", ""));
+        let answer = gateway.client().await.post("/mcp", &headers, body.as_bytes()).await;
+        // Read as text: lists may hold numbers that no type of ours does.
+        let text = answer.ok()?.text();
+        (text.contains("dev.tollbridge/servers") && !text.contains("unprobed")).then_some(())
+    })
+    .await;
+    gateway
 }
 
 /// Opens a legacy session and gives its id.

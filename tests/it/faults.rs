@@ -1,0 +1,341 @@
+//! Endpoints that die, hang or talk nonsense under load. A ledger says what became of every call:
+//! each has a nonce, and each server counts the nonces it has executed.
+
+use crate::harness::gateway::{Gateway, KEY};
+use crate::harness::http::{Client, Response};
+use crate::harness::messages::{call, list, start_discovered};
+use crate::harness::peer::{Peer, Sdk};
+use crate::harness::process::free_port;
+use crate::harness::relay::{Mode, Relay};
+use crate::harness::{eventually, scaled};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 24;
+const ENDPOINTS: usize = 3;
+const SHORT: &str = "health: {interval: 1s, timeout: 500ms}, timeout: {connect: 500ms, call: 2s}";
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// `kill -9`, and started anew.
+    Killed,
+    /// `SIGSTOP` and `SIGCONT`.
+    Stopped,
+    /// What a relay before the server makes of it.
+    Relayed(Mode),
+}
+
+#[tokio::test]
+async fn an_endpoint_is_killed() {
+    endures(Fault::Killed).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_stopped() {
+    endures(Fault::Stopped).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_refuses_connections() {
+    endures(Fault::Relayed(Mode::Refuse)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_resets_connections() {
+    endures(Fault::Relayed(Mode::Reset)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_500() {
+    endures(Fault::Relayed(Mode::Fail)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_500_in_json_rpc() {
+    endures(Fault::Relayed(Mode::FailInJson)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_speaks_no_http() {
+    endures(Fault::Relayed(Mode::Garbage)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_speaks_no_json() {
+    endures(Fault::Relayed(Mode::NoJson)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_sends_half_of_its_answers() {
+    endures(Fault::Relayed(Mode::Half)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_nothing() {
+    endures(Fault::Relayed(Mode::Nothing)).await;
+}
+
+/// Three endpoints of one server under load; the first has the fault, and recovers.
+async fn endures(fault: Fault) {
+    let mut peers: Vec<Peer> = (0..ENDPOINTS).map(|_| Peer::start(Sdk::TypeScriptV2)).collect();
+    let relay = matches!(fault, Fault::Relayed(_)).then(|| Relay::start(peers[0].port));
+    let mut urls: Vec<String> = peers.iter().map(Peer::url).collect();
+    if let Some(relay) = &relay {
+        urls[0] = relay.url();
+    }
+    let gateway = start_discovered(&format!("servers:\n  ts: {{endpoints: {urls:?}, {SHORT}}}")).await;
+    let mut load = Load::start(&gateway);
+    eventually("every endpoint has calls", 10, || async {
+        calls(&peers, "before")
+            .await
+            .iter()
+            .all(|calls| *calls > 20)
+            .then_some(())
+    })
+    .await;
+
+    load.enter(DURING);
+    match fault {
+        Fault::Killed => peers[0].process.kill(),
+        Fault::Stopped => peers[0].process.signal("STOP"),
+        Fault::Relayed(mode) => relay.as_ref().expect("a relay").turn(mode),
+    }
+    // As long as it takes to wait in vain, to be found out and to be probed.
+    tokio::time::sleep(Duration::from_secs(scaled(3, 30) as u64)).await;
+    load.enter(AFTER);
+    match fault {
+        Fault::Killed => peers[0].restart(),
+        Fault::Stopped => peers[0].process.signal("CONT"),
+        Fault::Relayed(_) => relay.as_ref().expect("a relay").turn(Mode::Pass),
+    }
+    eventually("it gets calls again", 10, || async {
+        (calls(&peers, "after").await[0] > 0).then_some(())
+    })
+    .await;
+    let outcomes = load.stop().await;
+
+    let executed = executed(&peers).await;
+    for (nonce, outcome) in &outcomes {
+        let times = executed.get(nonce).copied().unwrap_or_default();
+        let fits = match outcome {
+            // What the killed server counted died with it.
+            Ok(()) if fault == Fault::Killed && nonce.starts_with("before") => times <= 1,
+            Ok(()) => times == 1,
+            Err(_) => times <= 1,
+        };
+        assert!(fits, "{fault:?}: {nonce} was executed {times} times; {outcome:?}");
+    }
+    let failed: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).collect();
+    eprintln!("{fault:?}: {} calls, {} failed", outcomes.len(), failed.len());
+    // Least in flight: a third of the clients was waiting there.
+    let allowed = CLIENTS.div_ceil(ENDPOINTS) + 5;
+    assert!(
+        failed.len() <= allowed,
+        "{fault:?}: {} calls failed, not {allowed}: {failed:?}",
+        failed.len()
+    );
+}
+
+const PHASES: [&str; 3] = ["before", "during", "after"];
+const DURING: u8 = 1;
+const AFTER: u8 = 2;
+const OVER: u8 = 3;
+
+type Outcomes = BTreeMap<String, Result<(), String>>;
+
+/// Clients in a closed loop.
+struct Load {
+    phase: Arc<AtomicU8>,
+    outcomes: Arc<Mutex<Outcomes>>,
+    clients: JoinSet<()>,
+}
+
+impl Load {
+    fn start(gateway: &Gateway) -> Load {
+        let mut load = Load {
+            phase: Arc::default(),
+            outcomes: Arc::default(),
+            clients: JoinSet::new(),
+        };
+        for client in 0..CLIENTS {
+            let (port, phase, outcomes) = (gateway.port, Arc::clone(&load.phase), Arc::clone(&load.outcomes));
+            load.clients.spawn(async move {
+                for turn in 0.. {
+                    let Some(phase) = PHASES.get(usize::from(phase.load(Ordering::SeqCst))) else {
+                        return;
+                    };
+                    let nonce = format!("{phase}-{client}-{turn}");
+                    let outcome = call_once(port, &nonce).await;
+                    outcomes.lock().unwrap().insert(nonce, outcome);
+                }
+            });
+        }
+        load
+    }
+
+    fn enter(&self, phase: u8) {
+        self.phase.store(phase, Ordering::SeqCst);
+    }
+
+    async fn stop(&mut self) -> Outcomes {
+        self.enter(OVER);
+        while let Some(ended) = self.clients.join_next().await {
+            ended.expect("a client lives");
+        }
+        std::mem::take(&mut self.outcomes.lock().unwrap())
+    }
+}
+
+/// Whether the answer is that of this very call.
+async fn call_once(port: u16, nonce: &str) -> Result<(), String> {
+    let said = async {
+        let mut client = Client::connect(port).await?;
+        call(
+            &mut client,
+            "/mcp",
+            "ts__echo",
+            &format!(r#"{{"text":"{nonce}","nonce":"{nonce}"}}"#),
+        )
+        .await
+    };
+    let answer: Response = said.await.map_err(|error| format!("no answer: {error}"))?;
+    if answer.status == 200 && answer.json()["result"]["structuredContent"]["text"] == nonce {
+        return Ok(());
+    }
+    assert!(
+        !answer.text().contains("structuredContent"),
+        "{nonce} got another's answer: {}",
+        answer.text()
+    );
+    Err(format!("{} {}", answer.status, answer.text()))
+}
+
+/// How many calls of this phase each endpoint has executed.
+async fn calls(peers: &[Peer], phase: &str) -> Vec<usize> {
+    let mut calls = Vec::new();
+    for peer in peers {
+        let stats = peer.stats().await;
+        let nonces = stats["calls"].as_object().expect("a ledger").keys();
+        calls.push(nonces.filter(|nonce| nonce.starts_with(phase)).count());
+    }
+    calls
+}
+
+async fn executed(peers: &[Peer]) -> BTreeMap<String, u64> {
+    let mut executed = BTreeMap::new();
+    for peer in peers {
+        for (nonce, times) in peer.stats().await["calls"].as_object().expect("a ledger") {
+            *executed.entry(nonce.clone()).or_default() += times.as_u64().expect("a count");
+        }
+    }
+    executed
+}
+
+/// Lists are never held up, whoever dies; they say what they are worth.
+#[tokio::test]
+async fn a_dead_server_hides_no_other() {
+    let (alive, mut dies, hangs) = (
+        Peer::start(Sdk::TypeScriptV2),
+        Peer::start(Sdk::TypeScriptV2),
+        Peer::start(Sdk::TypeScriptV2),
+    );
+    let gateway = start_discovered(&format!(
+        "servers:\n  alive: {{url: \"{}\", {SHORT}}}\n  dies: {{url: \"{}\", {SHORT}}}\n  hangs: {{url: \"{}\", {SHORT}}}\n  never: {{url: \"http://127.0.0.1:{}/mcp\", {SHORT}}}",
+        alive.url(),
+        dies.url(),
+        hangs.url(),
+        free_port(),
+    ))
+    .await;
+    let mut client = gateway.client().await;
+    let states = async |client: &mut Client| {
+        let began = Instant::now();
+        let tools = list(client, "/mcp", KEY, "tools/list").await;
+        assert!(
+            began.elapsed() < Duration::from_millis(100),
+            "a list took {:?}",
+            began.elapsed()
+        );
+        let names: Vec<&str> = tools["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|tool| tool["name"].as_str())
+            .collect();
+        for server in ["alive", "dies", "hangs"] {
+            assert!(
+                names.contains(&format!("{server}__echo").as_str()),
+                "no {server}: {names:?}"
+            );
+        }
+        tools["_meta"]["dev.tollbridge/servers"].clone()
+    };
+    let before = states(&mut client).await;
+    assert_eq!(
+        (&before["dies"]["state"], &before["never"]["state"]),
+        (&"ready".into(), &"unreachable".into()),
+        "{before}"
+    );
+
+    dies.process.kill();
+    hangs.process.signal("STOP");
+    let until = Instant::now() + Duration::from_secs(10);
+    let found = loop {
+        let found = states(&mut client).await;
+        if ["dies", "hangs"].iter().all(|server| found[server]["state"] == "stale") {
+            break found;
+        }
+        assert!(Instant::now() < until, "not stale: {found}");
+    };
+    for (server, state) in [
+        ("alive", "ready"),
+        ("dies", "stale"),
+        ("hangs", "stale"),
+        ("never", "unreachable"),
+    ] {
+        assert_eq!(found[server]["state"], state, "{found}");
+        assert_eq!(
+            found[server]["since"].is_string(),
+            state != "ready",
+            "{server}: {found}"
+        );
+    }
+    let answer = call(&mut client, "/mcp", "alive__echo", r#"{"text":"hi"}"#)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#)
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.error_code()),
+        (502, Some(-31001)),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(
+        answer.json()["error"]["data"]["outcome"],
+        "not_sent",
+        "{}",
+        answer.text()
+    );
+
+    dies = Peer::start_at(Sdk::TypeScriptV2, dies.port);
+    hangs.process.signal("CONT");
+    eventually("both are ready again", 10, || async {
+        let tools = list(&mut gateway.client().await, "/mcp", KEY, "tools/list").await;
+        let servers = &tools["_meta"]["dev.tollbridge/servers"];
+        ["dies", "hangs"]
+            .iter()
+            .all(|server| servers[server]["state"] == "ready")
+            .then_some(())
+    })
+    .await;
+    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200, "{} {}", answer.text(), dies.port);
+}

@@ -1,0 +1,363 @@
+//! Legacy sessions: each client's own, at every server behind it, until it ends.
+
+use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, OTHER_KEY};
+use crate::harness::http::Client;
+use crate::harness::messages::{initialize, legacy, legacy_call, legacy_request, start_discovered};
+use crate::harness::peer::{Peer, Sdk};
+use crate::harness::recorder::{Recorder, Speaks, TOOL};
+use crate::harness::{eventually, scaled};
+use tokio::task::JoinSet;
+
+/// The gateway asks nothing on its own account while sessions are counted.
+const QUIET: &str = "discovery: {interval: 1h}";
+
+async fn before(servers: &[(&str, String)]) -> Gateway {
+    let lines: String = servers
+        .iter()
+        .map(|(id, url)| format!("  {id}: {{url: \"{url}\", health: {{interval: 1h}}}}\n"))
+        .collect();
+    start_discovered(&format!("{QUIET}\nservers:\n{lines}")).await
+}
+
+async fn echo(client: &mut Client, path: &str, session: &str, tool: &str, text: &str) -> (u16, String) {
+    let arguments = format!(r#"{{"text":"{text}"}}"#);
+    let answer = legacy_call(client, path, KEY, session, tool, &arguments)
+        .await
+        .expect("an answer");
+    let said = (answer.status == 200).then(|| answer.json()["result"]["structuredContent"]["text"].to_string());
+    (answer.status, said.unwrap_or_else(|| answer.text()))
+}
+
+/// Every client sends the same ids.
+#[tokio::test]
+async fn clients_get_their_own_answers_from_their_own_sessions() {
+    let (clients, calls) = (scaled(100, 1000), scaled(50, 100));
+    let peer = Peer::start(Sdk::TypeScriptV1);
+    let gateway = before(&[("ts", peer.url())]).await;
+    let opened = async || peer.stats().await["sessions_opened"].as_u64().expect("a count");
+    let opened_before = opened().await;
+    let mut all = JoinSet::new();
+    for number in 0..clients {
+        let mut client = gateway.client().await;
+        all.spawn(async move {
+            let session = initialize(&mut client, "/mcp", KEY).await;
+            for turn in 0..calls {
+                let text = format!("{number}-{turn}");
+                let said = echo(&mut client, "/mcp", &session, "ts__echo", &text).await;
+                assert_eq!(said, (200, format!("{text:?}")), "a crossed or lost answer");
+            }
+            session
+        });
+    }
+    let sessions = all.join_all().await;
+    assert_eq!(
+        opened().await - opened_before,
+        clients as u64,
+        "each client has one session at the server"
+    );
+    let mut client = gateway.client().await;
+    let closed_before = peer.stats().await["sessions_closed"].as_u64();
+    for session in &sessions {
+        assert_eq!(
+            client
+                .request("DELETE", "/mcp", &legacy(KEY, Some(session)))
+                .await
+                .unwrap()
+                .status,
+            200
+        );
+    }
+    eventually("every session has ended at the server", 20, || async {
+        let closed = peer.stats().await["sessions_closed"].as_u64();
+        (closed == closed_before.map(|before| before + clients as u64)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
+    let (one, two) = (
+        Recorder::start(Speaks::Legacy, &[TOOL]).await,
+        Recorder::start(Speaks::Legacy, &[TOOL]).await,
+    );
+    let gateway = before(&[("one", one.url()), ("two", two.url())]).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    let narrow = initialize(&mut client, "/mcp/one", KEY).await;
+    let call = async |client: &mut Client, path: &str, key: &str, session: Option<&str>| {
+        let tool = if path == "/mcp" { "one__say" } else { "say" };
+        let body = legacy_request("1", "tools/call", &format!(r#"{{"name":"{tool}"}}"#));
+        client
+            .post(path, &legacy(key, session), body.as_bytes())
+            .await
+            .unwrap()
+            .status
+    };
+    assert_eq!(call(&mut client, "/mcp", KEY, Some(&session)).await, 200);
+    assert_eq!(call(&mut client, "/mcp/one", KEY, Some(&narrow)).await, 200);
+    assert_eq!(
+        call(&mut client, "/one/mcp", KEY, Some(&narrow)).await,
+        200,
+        "the other spelling of its endpoint"
+    );
+
+    let calls = one.calls().len();
+    let middle = session.len() / 2;
+    let tampered = format!(
+        "{}{}{}",
+        &session[..middle],
+        if &session[middle..=middle] == "A" { "B" } else { "A" },
+        &session[middle + 1..]
+    );
+    let (unknown, shortened) = ("0b5c1f6e-8f0a-4a2b-9a55-5a3f6f2d1c11", &session[..middle]);
+    #[rustfmt::skip]
+    let table = [
+        ("another key's", "/mcp", OTHER_KEY, Some(session.as_str()), 404),
+        ("an admin's", "/mcp", ADMIN_KEY, Some(session.as_str()), 404),
+        ("tampered with", "/mcp", KEY, Some(tampered.as_str()), 404),
+        ("shortened", "/mcp", KEY, Some(shortened), 404),
+        ("unknown", "/mcp", KEY, Some(unknown), 404),
+        ("the server's own", "/mcp", KEY, Some("session-1"), 404),
+        ("of the aggregate, at one server", "/mcp/one", KEY, Some(session.as_str()), 404),
+        ("of one server, at the aggregate", "/mcp", KEY, Some(narrow.as_str()), 404),
+        ("of one server, at another", "/mcp/two", KEY, Some(narrow.as_str()), 404),
+        ("missing", "/mcp", KEY, None, 400),
+    ];
+    for (what, path, key, id, want) in table {
+        assert_eq!(
+            call(&mut client, path, key, id).await,
+            want,
+            "POST, a session that is {what}"
+        );
+        let delete = client.request("DELETE", path, &legacy(key, id)).await.unwrap();
+        assert_eq!(
+            delete.status,
+            want,
+            "DELETE, a session that is {what}: {}",
+            delete.text()
+        );
+    }
+    assert_eq!(
+        (one.calls().len(), two.calls().len()),
+        (calls, 0),
+        "nothing of that went upstream"
+    );
+    assert_eq!(
+        call(&mut client, "/mcp", KEY, Some(&session)).await,
+        200,
+        "the session is undisturbed"
+    );
+    assert_eq!(
+        call(&mut client, "/mcp/one", KEY, Some(&narrow)).await,
+        200,
+        "the session is undisturbed"
+    );
+
+    let upstream = one.last_call().header("mcp-session-id").map(str::to_owned);
+    assert_eq!(
+        client
+            .request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow)))
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    assert_eq!(
+        call(&mut client, "/mcp/one", KEY, Some(&narrow)).await,
+        404,
+        "an ended session"
+    );
+    assert_eq!(
+        client
+            .request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow)))
+            .await
+            .unwrap()
+            .status,
+        404
+    );
+    eventually("the session has ended upstream", 5, || async {
+        let mut requests = one.requests();
+        requests
+            .retain(|request| request.verb() == "DELETE" && request.header("mcp-session-id") == upstream.as_deref());
+        requests.pop()
+    })
+    .await;
+    assert_eq!(
+        call(&mut client, "/mcp", KEY, Some(&session)).await,
+        200,
+        "another session of the same client"
+    );
+}
+
+#[tokio::test]
+async fn a_restarted_server_costs_a_new_initialize_at_most() {
+    let mut peer = Peer::start(Sdk::TypeScriptV1);
+    let gateway = before(&[("ts", peer.url())]).await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = gateway.client().await;
+        let session = initialize(&mut client, "/mcp", KEY).await;
+        assert_eq!(echo(&mut client, "/mcp", &session, "ts__echo", "a").await.0, 200);
+        clients.push((client, session));
+    }
+    peer.restart();
+    for (number, (client, session)) in clients.iter_mut().enumerate() {
+        // Reading goes on unseen; it has opened a new session upstream, so that calls work as well.
+        let reads = number % 2 == 0;
+        if reads {
+            let body = legacy_request("7", "resources/read", r#"{"uri":"test://static"}"#);
+            let answer = client
+                .post("/mcp", &legacy(KEY, Some(session)), body.as_bytes())
+                .await
+                .unwrap();
+            assert_eq!(
+                answer.json()["result"]["contents"][0]["text"],
+                "static text",
+                "{}",
+                answer.text()
+            );
+        }
+        let (status, said) = echo(client, "/mcp", session, "ts__echo", "b").await;
+        assert_eq!(status, if reads { 200 } else { 404 }, "{said}");
+        let session = initialize(client, "/mcp", KEY).await;
+        assert_eq!(
+            echo(client, "/mcp", &session, "ts__echo", "c").await,
+            (200, r#""c""#.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_initialize_that_is_wrong_or_given_up_leaves_nothing() {
+    let (workers, turns) = (16, scaled(10_000, 1_000_000) / 16);
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let gateway = before(&[("rec", recorder.url())]).await;
+    let upstream_before = recorder.of("initialize").len();
+    let good = legacy_request(
+        "0",
+        "initialize",
+        r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#,
+    );
+    let wrong = [
+        legacy_request("0", "initialize", "{}"),
+        legacy_request(
+            "0",
+            "initialize",
+            r#"{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":{}}"#,
+        ),
+        legacy_request(
+            "0",
+            "initialize",
+            r#"{"protocolVersion":25,"capabilities":{},"clientInfo":{}}"#,
+        ),
+        good.replacen(r#""id":0,"#, "", 1),
+        good.replacen(r#""id":0,"#, r#""id":null,"#, 1),
+        good[..good.len() - 1].to_owned(),
+    ];
+    let mut all = JoinSet::new();
+    for _ in 0..workers {
+        let (port, good, wrong) = (gateway.port, good.clone(), wrong.clone());
+        all.spawn(async move {
+            let mut kept = Client::connect(port).await.unwrap();
+            for turn in 0..turns {
+                if let Some(body) = wrong.get(turn % 8) {
+                    let answer = kept.post("/mcp", &legacy(KEY, None), body.as_bytes()).await.unwrap();
+                    assert_eq!(answer.header("mcp-session-id"), None, "{body}: {}", answer.text());
+                    assert!(answer.error_code().is_some(), "{body}: {}", answer.text());
+                    continue;
+                }
+                // Given up in the middle of the body, or before the answer.
+                let cut = if turn % 2 == 0 { good.len() / 2 } else { good.len() };
+                let lines = legacy(KEY, None).join("\r\n");
+                let head = format!(
+                    "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n{lines}\r\n\r\n",
+                    good.len()
+                );
+                let mut given_up = Client::connect(port).await.unwrap();
+                given_up.send((head + &good[..cut]).as_bytes()).await.unwrap();
+            }
+        });
+    }
+    all.join_all().await;
+    let sessions = async |count: usize| {
+        eventually(&format!("{count} sessions are counted"), 10, || async {
+            let metrics = gateway.metrics().await;
+            metrics
+                .contains(&format!("\ntollbridge_sessions {count}\n"))
+                .then_some(())
+        })
+        .await;
+    };
+    assert_eq!(
+        recorder.of("initialize").len(),
+        upstream_before,
+        "nobody needed a session upstream"
+    );
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    assert_eq!(
+        legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    sessions(1).await;
+    assert_eq!(
+        client
+            .request("DELETE", "/mcp", &legacy(KEY, Some(&session)))
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    sessions(0).await;
+}
+
+#[tokio::test]
+async fn a_cancellation_reaches_the_server_that_runs_the_call() {
+    let (peer, other) = (
+        Peer::start(Sdk::TypeScriptV1),
+        Recorder::start(Speaks::Legacy, &[TOOL]).await,
+    );
+    let gateway = before(&[("ts", peer.url()), ("rec", other.url())]).await;
+    for (path, tool) in [("/mcp", "ts__slow"), ("/mcp/ts", "slow")] {
+        let (mut client, mut calling) = (gateway.client().await, gateway.client().await);
+        let session = initialize(&mut client, path, KEY).await;
+        if path == "/mcp" {
+            assert_eq!(
+                legacy_call(&mut client, path, KEY, &session, "rec__say", "{}")
+                    .await
+                    .unwrap()
+                    .status,
+                200
+            );
+        }
+        let cancelled = async || peer.stats().await["cancelled"].as_u64().expect("a count");
+        let before = cancelled().await;
+        let (id, nonce) = (r#""c\u0061ll""#, format!("nonce of {path}"));
+        let params = format!(r#"{{"name":"{tool}","arguments":{{"ms":30000,"nonce":"{nonce}"}}}}"#);
+        let body = legacy_request(id, "tools/call", &params);
+        let headers = legacy(KEY, Some(&session));
+        let under_way = tokio::spawn(async move { calling.post(path, &headers, body.as_bytes()).await });
+        eventually("the call has begun", 5, || async {
+            peer.stats().await["calls"][&nonce].as_u64()
+        })
+        .await;
+        let note = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
+        let taken = client
+            .post(path, &legacy(KEY, Some(&session)), note.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(taken.status, 202, "{}", taken.text());
+        eventually("the server has cancelled it", 5, || async {
+            (cancelled().await > before).then_some(())
+        })
+        .await;
+        under_way.abort();
+    }
+    assert!(
+        other.of("notifications/cancelled").is_empty(),
+        "the other server has nothing to cancel"
+    );
+}
