@@ -46,22 +46,14 @@ impl AccessLog {
     pub fn open(target: &Target) -> io::Result<AccessLog> {
         let out: Box<dyn Write + Send> = match target {
             Target::Off => {
-                return Ok(AccessLog {
-                    lines: None,
-                    dropped: AtomicI64::new(0),
-                });
+                return Ok(AccessLog { lines: None, dropped: AtomicI64::new(0) });
             }
             Target::Stdout => Box::new(io::stdout()),
             Target::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
         };
         let (lines, waiting) = sync_channel(LINES_MAX);
-        std::thread::Builder::new()
-            .name("access-log".to_owned())
-            .spawn(move || write(&waiting, out))?;
-        Ok(AccessLog {
-            lines: Some(lines),
-            dropped: AtomicI64::new(0),
-        })
+        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write(&waiting, out))?;
+        Ok(AccessLog { lines: Some(lines), dropped: AtomicI64::new(0) })
     }
 
     pub fn is_on(&self) -> bool {
@@ -86,10 +78,7 @@ fn write(waiting: &Receiver<String>, out: Box<dyn Write + Send>) {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     while let Ok(first) = waiting.recv() {
         let batch = std::iter::once(first).chain(waiting.try_iter().take(LINES_MAX));
-        let written = batch
-            .into_iter()
-            .try_for_each(|line| writeln!(out, "{line}"))
-            .and_then(|()| out.flush());
+        let written = batch.into_iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
         if written.is_err() {
             // Nobody reads any more; what is sent from now on is counted as dropped by nobody.
             return;

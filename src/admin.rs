@@ -32,10 +32,7 @@ impl Admin {
 
     fn answer(&self, head: &RequestHeader) -> Response<Vec<u8>> {
         if !is_local_name(head) {
-            return text(
-                StatusCode::FORBIDDEN,
-                "this Host is not served here; call the listener by its address",
-            );
+            return text(StatusCode::FORBIDDEN, "this Host is not served here; call the listener by its address");
         }
         if !matches!(head.method, http::Method::GET | http::Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
@@ -69,12 +66,7 @@ impl Admin {
 /// The guard against DNS rebinding: an address, or a name that is always this machine. Probes and
 /// scrapers use addresses.
 fn is_local_name(head: &RequestHeader) -> bool {
-    let host = head
-        .headers
-        .get(HOST)
-        .and_then(|value| value.to_str().ok())
-        .or(head.uri.host())
-        .unwrap_or_default();
+    let host = head.headers.get(HOST).and_then(|value| value.to_str().ok()).or(head.uri.host()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -87,14 +79,8 @@ fn text(status: StatusCode, line: &str) -> Response<Vec<u8>> {
 }
 
 fn unauthenticated() -> Response<Vec<u8>> {
-    let mut response = text(
-        StatusCode::UNAUTHORIZED,
-        "send an admin key as `Authorization: Bearer KEY`",
-    );
-    response.headers_mut().insert(
-        WWW_AUTHENTICATE,
-        http::HeaderValue::from_static(r#"Bearer realm="tollbridge""#),
-    );
+    let mut response = text(StatusCode::UNAUTHORIZED, "send an admin key as `Authorization: Bearer KEY`");
+    response.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static(r#"Bearer realm="tollbridge""#));
     response
 }
 

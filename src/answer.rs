@@ -31,10 +31,7 @@ pub struct Body {
 pub fn answer(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer) -> Answered {
     let result = match &answer.question {
         Question::Nothing => {
-            return Answered {
-                body: None,
-                session: None,
-            };
+            return Answered { body: None, session: None };
         }
         Question::Ping => Bytes::from_static(b"{}"),
         Question::Discover => introduction::discover(snapshot, answer),
@@ -44,10 +41,7 @@ pub fn answer(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer) -> Answer
         }
         Question::Initialize(version) => return initialize(gateway, snapshot, answer, version),
     };
-    Answered {
-        body: Some(Body::result(answer, result)),
-        session: None,
-    }
+    Answered { body: Some(Body::result(answer, result)), session: None }
 }
 
 fn initialize(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer, version: &str) -> Answered {
@@ -60,15 +54,8 @@ fn initialize(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer, version: 
         client_info: answer.envelope.client_info().unwrap_or("{}").to_owned(),
         issued: clock::now(),
     };
-    let session = session.seal(
-        &gateway.live().filters.sealer,
-        &answer.principal,
-        &random(|nonce| nonce),
-    );
-    Answered {
-        body: Some(Body::result(answer, result)),
-        session,
-    }
+    let session = session.seal(&gateway.live().filters.sealer, &answer.principal, &random(|nonce| nonce));
+    Answered { body: Some(Body::result(answer, result)), session }
 }
 
 /// Fresh randomness from the operating system. Without it no session id is safe, and there is
@@ -86,19 +73,13 @@ impl Body {
     fn result(answer: &Answer, result: Bytes) -> Body {
         let id = answer.envelope.id().unwrap_or("null");
         let front = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#);
-        Body {
-            front: front.into(),
-            rest: [result.as_ref(), b"}"].concat().into(),
-        }
+        Body { front: front.into(), rest: [result.as_ref(), b"}"].concat().into() }
     }
 
     /// The answer to a request that asks for nothing but to be done.
     pub fn empty_result(envelope: &Envelope) -> Body {
         let id = envelope.id().unwrap_or("null");
-        Body {
-            front: format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into(),
-            rest: Bytes::new(),
-        }
+        Body { front: format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into(), rest: Bytes::new() }
     }
 
     pub fn bytes(&self) -> usize {

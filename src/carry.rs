@@ -90,12 +90,7 @@ pub async fn carry<D: Downstream>(
     down: &mut D,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let conversation = Conversation {
-        gateway,
-        carry,
-        forwarded,
-        body: carry.body(),
-    };
+    let conversation = Conversation { gateway, carry, forwarded, body: carry.body() };
     let began = Instant::now();
     let done = match carry.servers.as_slice() {
         [] => Err(Stop::Rejected(Rejection::NotFound)),
@@ -217,11 +212,7 @@ impl Conversation<'_> {
 
 fn timed_out(server: &ServerId, deadline: &Deadline) -> Failure {
     let reason = Reason::Timeout(format!("{:?}", deadline.waited()));
-    Failure {
-        server: server.clone(),
-        reason,
-        outcome: Outcome::Unknown,
-    }
+    Failure { server: server.clone(), reason, outcome: Outcome::Unknown }
 }
 
 /// What keeps a request from being answered: the way there, or something that ends the exchange.

@@ -43,11 +43,7 @@ type Tasks = BTreeMap<ServerId, Tended>;
 
 impl Control {
     pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Control {
-        Control {
-            gateway,
-            reload: Mutex::new(file.map(Reload::new)),
-            spare_seal,
-        }
+        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal }
     }
 
     /// Gives every pool its task, and takes it from those that are no more.
@@ -120,9 +116,7 @@ impl Control {
         metrics.access_log_dropped.set(gateway.access_log.dropped());
         metrics.ready.set(f64::from(u8::from(gateway.lifecycle.is_ready())));
         let snapshot = gateway.registry.snapshot();
-        metrics
-            .catalog_generation
-            .set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
+        metrics.catalog_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
         for (id, pool) in &gateway.live().fleet {
             self.gauge_pool(id, pool, snapshot.server(id).map(|server| server.state));
         }
@@ -133,11 +127,7 @@ impl Control {
             Some(State::Stale { since } | State::Unreachable { since }) => crate::clock::now().saturating_sub(since),
             _ => 0,
         };
-        self.gateway
-            .metrics
-            .catalog_stale_seconds
-            .with_label_values(&[id.as_str()])
-            .set(stale as f64);
+        self.gateway.metrics.catalog_stale_seconds.with_label_values(&[id.as_str()]).set(stale as f64);
         for endpoint in pool.endpoints().iter() {
             let up = match endpoint.vigour() {
                 Vigour::Up => 1.0,
@@ -145,11 +135,7 @@ impl Control {
                 Vigour::Down => 0.0,
             };
             let addr = endpoint.addr.to_string();
-            self.gateway
-                .metrics
-                .endpoint_up
-                .with_label_values(&[id.as_str(), &addr])
-                .set(up);
+            self.gateway.metrics.endpoint_up.with_label_values(&[id.as_str(), &addr]).set(up);
         }
     }
 

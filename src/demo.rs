@@ -58,11 +58,7 @@ pub fn run() -> anyhow::Result<()> {
     let (legacy, legacy_addr) = local_listener(0)?;
     let (held, gateway) = preferred_listener(8080)?;
     let (also_held, admin) = preferred_listener(9090)?;
-    let site = Site {
-        gateway,
-        admin,
-        key: crate::keys::new(),
-    };
+    let site = Site { gateway, admin, key: crate::keys::new() };
     let conf = crate::conf::parse(&site.configuration(modern_addr, legacy_addr), &|_| None)?;
 
     upstream::spawn(vec![(Era::Modern, modern), (Era::Legacy, legacy)])?;
@@ -70,9 +66,7 @@ pub fn run() -> anyhow::Result<()> {
     drop((held, also_held));
     let failures = Arc::new(AtomicUsize::new(0));
     let counted = failures.clone();
-    thread::Builder::new()
-        .name("demo tour".to_owned())
-        .spawn(move || show(&site, begin, &counted))?;
+    thread::Builder::new().name("demo tour".to_owned()).spawn(move || show(&site, begin, &counted))?;
 
     crate::server::run(conf, None)?;
     let failures = failures.load(Ordering::Relaxed);

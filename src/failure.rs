@@ -44,26 +44,14 @@ impl Failure {
             Fault::NotSent(_) => Outcome::NotSent,
             Fault::Lost(_) => Outcome::Unknown,
         };
-        Failure {
-            server: server.clone(),
-            reason: Reason::Unavailable(fault.to_string()),
-            outcome,
-        }
+        Failure { server: server.clone(), reason: Reason::Unavailable(fault.to_string()), outcome }
     }
 
     pub fn unavailable(server: &ServerId, why: impl Into<String>) -> Failure {
-        Failure {
-            server: server.clone(),
-            reason: Reason::Unavailable(why.into()),
-            outcome: Outcome::NotSent,
-        }
+        Failure { server: server.clone(), reason: Reason::Unavailable(why.into()), outcome: Outcome::NotSent }
     }
 
     pub fn answered(server: &ServerId, reason: Reason) -> Failure {
-        Failure {
-            server: server.clone(),
-            reason,
-            outcome: Outcome::Unknown,
-        }
+        Failure { server: server.clone(), reason, outcome: Outcome::Unknown }
     }
 }

@@ -94,21 +94,11 @@ fn filters(conf: &Conf, spare_seal: [u8; 32]) -> Filters {
         (true, false) => Hosts::Any,
         (false, _) => Hosts::Listed(listen.hosts.clone()),
     };
-    let seals = if conf.seal.is_empty() {
-        vec![spare_seal]
-    } else {
-        conf.seal.clone()
-    };
+    let seals = if conf.seal.is_empty() { vec![spare_seal] } else { conf.seal.clone() };
     Filters {
         keyring: Keyring::new(&conf.keys),
-        doorkeeper: Doorkeeper {
-            hosts,
-            origins: listen.origins.clone(),
-        },
-        head_limits: HeadLimits {
-            bytes: conf.limits.head_bytes,
-            fields: conf.limits.head_fields,
-        },
+        doorkeeper: Doorkeeper { hosts, origins: listen.origins.clone() },
+        head_limits: HeadLimits { bytes: conf.limits.head_bytes, fields: conf.limits.head_fields },
         passthrough: conf.passthrough.is_some(),
         sealer: Sealer::new(&seals),
         session_max_age: conf.session.max_age,

@@ -23,9 +23,7 @@ pub fn print_new() -> Result<()> {
 
 pub fn print_hash() -> Result<()> {
     let mut key = String::new();
-    std::io::stdin()
-        .read_to_string(&mut key)
-        .context("standard input cannot be read")?;
+    std::io::stdin().read_to_string(&mut key).context("standard input cannot be read")?;
     let key = key.trim();
     if key.is_empty() {
         bail!("give the key on standard input, as in `tollbridge keys hash < key.txt`");
@@ -35,11 +33,9 @@ pub fn print_hash() -> Result<()> {
 }
 
 fn hash(key: &str) -> String {
-    digest(key.as_bytes())
-        .iter()
-        .fold("sha256:".to_owned(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    digest(key.as_bytes()).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -16,10 +16,7 @@ pub struct Share {
 
 impl Budget {
     pub fn new(bytes_max: usize) -> Budget {
-        Budget {
-            bytes_max,
-            taken: AtomicUsize::new(0),
-        }
+        Budget { bytes_max, taken: AtomicUsize::new(0) }
     }
 
     pub fn taken(&self) -> usize {
@@ -29,10 +26,7 @@ impl Budget {
 
 impl Share {
     pub fn none(budget: &Arc<Budget>) -> Share {
-        Share {
-            budget: Arc::clone(budget),
-            bytes: 0,
-        }
+        Share { budget: Arc::clone(budget), bytes: 0 }
     }
 
     /// Takes more; `false` where there is not so much left.

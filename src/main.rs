@@ -72,24 +72,12 @@ fn act(command: Command) -> Result<()> {
         }
         Command::Check { config } => {
             let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
-            println!(
-                "{}: all right, {} servers, {} keys",
-                config.display(),
-                checked.servers.len(),
-                checked.keys.len()
-            );
+            println!("{}: all right, {} servers, {} keys", config.display(), checked.servers.len(), checked.keys.len());
             Ok(())
         }
-        Command::Demo {
-            upstream: Some(era),
-            port,
-        } => demo::serve(&era, port),
+        Command::Demo { upstream: Some(era), port } => demo::serve(&era, port),
         Command::Demo { upstream: None, .. } => demo::run(),
-        Command::Keys {
-            command: KeysCommand::New,
-        } => keys::print_new(),
-        Command::Keys {
-            command: KeysCommand::Hash,
-        } => keys::print_hash(),
+        Command::Keys { command: KeysCommand::New } => keys::print_new(),
+        Command::Keys { command: KeysCommand::Hash } => keys::print_hash(),
     }
 }

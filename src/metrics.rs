@@ -2,14 +2,12 @@
 //! catalog, everything else is `other`.
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 use std::time::Duration;
 
-const SECONDS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0,
-];
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
 
 pub struct Metrics {
     registry: Registry,
@@ -52,11 +50,7 @@ impl Default for Metrics {
                 "Exchanges, by surface, method, server, tool and outcome",
                 &["surface", "method", "server", "tool", "outcome"],
             ),
-            rejections: build.counters(
-                "rejections_total",
-                "Requests refused by the gateway, by reason",
-                &["reason"],
-            ),
+            rejections: build.counters("rejections_total", "Requests refused by the gateway, by reason", &["reason"]),
             gateway_seconds: build.histogram("gateway_seconds", "Time in the gateway, the upstream's time apart"),
             upstream_seconds: build.histograms("upstream_seconds", "Time waiting for an upstream", &["server"]),
             in_flight: build.gauge("in_flight", "Exchanges under way"),
@@ -70,11 +64,7 @@ impl Default for Metrics {
                 &["server"],
             ),
             endpoint_up: build.gauges("endpoint_up", "1 up, 0.5 suspect, 0 down", &["server", "endpoint"]),
-            reloads: build.counters(
-                "config_reload_total",
-                "Reloads of the configuration, by result",
-                &["result"],
-            ),
+            reloads: build.counters("config_reload_total", "Reloads of the configuration, by result", &["result"]),
             panics: build.counter("panics_total", "Panics; each has ended one exchange or task"),
             access_log_dropped: build.gauge("access_log_dropped", "Lines that the access log could not take"),
             ready: build.float("ready", "1 while the gateway is ready"),
@@ -88,12 +78,9 @@ impl Metrics {
         let labels = [seen.surface, seen.method, seen.server, seen.tool, seen.outcome];
         self.requests.with_label_values(&labels).inc();
         let upstream = seen.upstream.unwrap_or_default();
-        self.gateway_seconds
-            .observe(seen.total.saturating_sub(upstream).as_secs_f64());
+        self.gateway_seconds.observe(seen.total.saturating_sub(upstream).as_secs_f64());
         if seen.upstream.is_some() {
-            self.upstream_seconds
-                .with_label_values(&[seen.server])
-                .observe(upstream.as_secs_f64());
+            self.upstream_seconds.with_label_values(&[seen.server]).observe(upstream.as_secs_f64());
         }
     }
 
@@ -150,15 +137,10 @@ impl Build<'_> {
         self.register(HistogramVec::new(opts, labels))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "runs once at start, over literals that a test registers as well"
-    )]
+    #[expect(clippy::expect_used, reason = "runs once at start, over literals that a test registers as well")]
     fn register<C: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
         let metric = metric.expect("a metric's name and labels are valid");
-        self.0
-            .register(Box::new(metric.clone()))
-            .expect("a metric's name is unique");
+        self.0.register(Box::new(metric.clone())).expect("a metric's name is unique");
         metric
     }
 }
@@ -172,9 +154,6 @@ mod tests {
         let metrics = Metrics::default();
         metrics.rejected("test");
         let text = String::from_utf8(metrics.render()).unwrap();
-        assert!(
-            text.contains("tollbridge_rejections_total{reason=\"test\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("tollbridge_rejections_total{reason=\"test\"} 1"), "{text}");
     }
 }

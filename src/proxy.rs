@@ -94,10 +94,7 @@ impl ProxyHttp for Proxy {
             // The client may be gone as well; then there is nobody to tell.
             let _ = session.respond_error(status).await;
         }
-        FailToProxy {
-            error_code: status,
-            can_reuse_downstream: false,
-        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
@@ -128,20 +125,14 @@ impl Proxy {
     ) -> Result<()> {
         exchange.principal = Some(admitted.principal.clone());
         let ended = |key| self.gateway.sessions.is_ended(key);
-        let moment = Moment {
-            now: clock::now(),
-            ended: &ended,
-        };
+        let moment = Moment { now: clock::now(), ended: &ended };
         let routed = if session.req_header().method == http::Method::DELETE {
-            live.filters
-                .on_delete(session.req_header().as_ref(), &admitted, &moment)
-                .map_err(head_only)
+            live.filters.on_delete(session.req_header().as_ref(), &admitted, &moment).map_err(head_only)
         } else {
             match body::read(session, &live.conf.limits, &mut exchange.share).await? {
                 Ok(body) => {
                     exchange.request_bytes = body.len();
-                    live.filters
-                        .on_message(session.req_header().as_ref(), &admitted, body, snapshot, &moment)
+                    live.filters.on_message(session.req_header().as_ref(), &admitted, body, snapshot, &moment)
                 }
                 Err(rejection) => Err(head_only(rejection)),
             }
@@ -240,9 +231,7 @@ impl Proxy {
         id: Option<&str>,
         rejection: &Rejection,
     ) -> Result<()> {
-        let modern = session
-            .get_header(headers::PROTOCOL_VERSION)
-            .is_some_and(|value| value == MODERN);
+        let modern = session.get_header(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
         let era = exchange.era.unwrap_or(if modern { Era::Modern } else { Era::Legacy });
         let refusal = reply::rejected(rejection, era);
         self.gateway.metrics.rejected(refusal.label);

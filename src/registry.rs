@@ -27,15 +27,8 @@ struct Known {
 impl Registry {
     pub fn new(naming: Naming, ids: impl IntoIterator<Item = ServerId>) -> Registry {
         let servers = ids.into_iter().map(unprobed).collect();
-        let known = Known {
-            generation: 0,
-            naming,
-            servers,
-        };
-        Registry {
-            published: ArcSwap::from_pointee(known.snapshot()),
-            known: Mutex::new(known),
-        }
+        let known = Known { generation: 0, naming, servers };
+        Registry { published: ArcSwap::from_pointee(known.snapshot()), known: Mutex::new(known) }
     }
 
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
@@ -46,11 +39,8 @@ impl Registry {
     pub fn replace(&self, naming: Naming, ids: impl IntoIterator<Item = ServerId>) {
         self.change(|known| {
             let mut before = std::mem::take(&mut known.servers);
-            let kept = |id: ServerId| {
-                before
-                    .remove(&id)
-                    .map_or_else(|| unprobed(id.clone()), |server| (id.clone(), server))
-            };
+            let kept =
+                |id: ServerId| before.remove(&id).map_or_else(|| unprobed(id.clone()), |server| (id.clone(), server));
             known.servers = ids.into_iter().map(kept).collect();
             known.naming = naming;
         });
@@ -112,12 +102,5 @@ impl Known {
 }
 
 fn unprobed(id: ServerId) -> (ServerId, Server) {
-    (
-        id.clone(),
-        Server {
-            id,
-            state: State::Unprobed,
-            offer: None,
-        },
-    )
+    (id.clone(), Server { id, state: State::Unprobed, offer: None })
 }

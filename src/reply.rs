@@ -84,23 +84,15 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::EraUnbridged { .. } => (200, UNAVAILABLE, "era_unbridged"),
     };
     let header = header(rejection);
-    Refusal {
-        status,
-        label,
-        header,
-        code,
-        message: rejection.to_string(),
-        data: rejection_data(rejection),
-    }
+    Refusal { status, label, header, code, message: rejection.to_string(), data: rejection_data(rejection) }
 }
 
 fn header(rejection: &Rejection) -> Option<(&'static str, String)> {
     match rejection {
         Rejection::MissingKey => Some(("WWW-Authenticate", r#"Bearer realm="tollbridge""#.to_owned())),
-        Rejection::UnknownKey => Some((
-            "WWW-Authenticate",
-            r#"Bearer realm="tollbridge", error="invalid_token""#.to_owned(),
-        )),
+        Rejection::UnknownKey => {
+            Some(("WWW-Authenticate", r#"Bearer realm="tollbridge", error="invalid_token""#.to_owned()))
+        }
         Rejection::MethodNotAllowed { allow } => Some(("Allow", (*allow).to_owned())),
         Rejection::Overloaded => Some(("Retry-After", "1".to_owned())),
         _ => None,
@@ -137,10 +129,7 @@ pub fn failed(failure: &Failure) -> Refusal {
         Reason::Overloaded { .. } => (503, OVERLOADED, "upstream_overloaded"),
     };
     let header = match &failure.reason {
-        Reason::Overloaded {
-            retry_after: Some(after),
-            ..
-        } => Some(("Retry-After", after.clone())),
+        Reason::Overloaded { retry_after: Some(after), .. } => Some(("Retry-After", after.clone())),
         _ => None,
     };
     let mut data = into_map(json!({"source": "upstream", "server": failure.server.as_str()}));
@@ -149,14 +138,7 @@ pub fn failed(failure: &Failure) -> Refusal {
         Outcome::Unknown => "unknown",
     };
     data.insert("outcome".to_owned(), outcome.into());
-    Refusal {
-        status,
-        label,
-        header,
-        code,
-        message: failure.to_string(),
-        data,
-    }
+    Refusal { status, label, header, code, message: failure.to_string(), data }
 }
 
 fn into_map(value: Value) -> Map<String, Value> {

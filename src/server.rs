@@ -46,13 +46,7 @@ pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
     // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on
     // a thread of its own, and this one ends the process when the last exchange has ended.
     let serving = std::thread::Builder::new().name("pingora".to_owned());
-    serving
-        .spawn(move || {
-            server.run(RunArgs {
-                shutdown_signal: signals,
-            })
-        })
-        .context("no thread for the server")?;
+    serving.spawn(move || server.run(RunArgs { shutdown_signal: signals })).context("no thread for the server")?;
     gateway.lifecycle.wait_until_drained(drain.exit);
     Ok(())
 }
@@ -97,10 +91,7 @@ fn data_service(
     proxy.server_options = Some(options);
     let mut service = Service::new("data".to_owned(), Guarded::new(proxy, conf.limits.head_timeout));
     // Pingora's default of 64 KiB a connection is more than a whole stream should cost.
-    let buffers = L4BufferSettings {
-        read: Some(4 * 1024),
-        write: Some(4 * 1024),
-    };
+    let buffers = L4BufferSettings { read: Some(4 * 1024), write: Some(4 * 1024) };
     let mut listener = ListenerConfig::tcp(conf.listen.addr.to_string()).l4_buffer(buffers);
     if let Some(tls) = &conf.listen.tls {
         listener = listener.tls(tls_settings(tls)?);
@@ -110,11 +101,7 @@ fn data_service(
 }
 
 fn tls_settings(tls: &Tls) -> Result<TlsSettings> {
-    let text = |path: &PathBuf| {
-        path.to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| anyhow!("{path:?} is not UTF-8"))
-    };
+    let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{path:?} is not UTF-8"));
     let mut settings = TlsSettings::intermediate(&text(&tls.cert)?, &text(&tls.key)?)
         .map_err(|error| anyhow!("listen.tls: certificate or key cannot be used: {error}"))?;
     settings.enable_h2();
@@ -132,9 +119,7 @@ fn count_panics(gateway: &Arc<Gateway>) {
 
 /// Pingora panics where it cannot bind; this says why before.
 fn check_bind(addr: SocketAddr) -> Result<()> {
-    TcpListener::bind(addr)
-        .map(drop)
-        .with_context(|| format!("cannot listen on {addr}"))
+    TcpListener::bind(addr).map(drop).with_context(|| format!("cannot listen on {addr}"))
 }
 
 /// Our own events and warnings of the libraries, on standard error; `RUST_LOG` overrides.

@@ -91,10 +91,7 @@ impl Sessions {
             let idle_max = self.idle_max;
             idle.append(&mut shard.displaced);
             idle.extend(
-                shard
-                    .live
-                    .extract_if(|_, upstreams| lock(&upstreams.used).elapsed() > idle_max)
-                    .map(|(_, idle)| idle),
+                shard.live.extract_if(|_, upstreams| lock(&upstreams.used).elapsed() > idle_max).map(|(_, idle)| idle),
             );
         }
         idle
@@ -113,11 +110,7 @@ impl Sessions {
 
 impl Shard {
     fn displace_idlest(&mut self) {
-        let idlest = self
-            .live
-            .iter()
-            .min_by_key(|(_, upstreams)| *lock(&upstreams.used))
-            .map(|(key, _)| *key);
+        let idlest = self.live.iter().min_by_key(|(_, upstreams)| *lock(&upstreams.used)).map(|(key, _)| *key);
         self.displaced.extend(idlest.and_then(|key| self.live.remove(&key)));
     }
 }
@@ -139,18 +132,12 @@ impl Upstreams {
 
     /// Every server with which a session may be open.
     pub fn servers(&self) -> Vec<(ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>)> {
-        lock(&self.servers)
-            .iter()
-            .map(|(id, place)| (id.clone(), Arc::clone(place)))
-            .collect()
+        lock(&self.servers).iter().map(|(id, place)| (id.clone(), Arc::clone(place))).collect()
     }
 
     pub fn begin(self: &Arc<Self>, id: &str, server: &ServerId) -> UnderWay {
         lock(&self.under_way).insert(id.to_owned(), server.clone());
-        UnderWay {
-            upstreams: Arc::clone(self),
-            id: id.to_owned(),
-        }
+        UnderWay { upstreams: Arc::clone(self), id: id.to_owned() }
     }
 
     pub fn holder(&self, id: &str) -> Option<ServerId> {

@@ -44,16 +44,12 @@ impl Flags {
         T: FromStr,
         T::Err: Display,
     {
-        self.optional(name)?
-            .with_context(|| format!("{name} is missing: add `{name} VALUE`"))
+        self.optional(name)?.with_context(|| format!("{name} is missing: add `{name} VALUE`"))
     }
 
     pub fn finish(self) -> Result<()> {
         let left = self.words.join(" ");
-        ensure!(
-            left.is_empty(),
-            "unknown flags `{left}`: remove them, or see the usage of `bench`"
-        );
+        ensure!(left.is_empty(), "unknown flags `{left}`: remove them, or see the usage of `bench`");
         Ok(())
     }
 }

@@ -38,11 +38,7 @@ enum Output {
 }
 
 pub async fn run(mut flags: Flags) -> Result<()> {
-    let output = if flags.switch("--json") {
-        Output::Json
-    } else {
-        Output::Text
-    };
+    let output = if flags.switch("--json") { Output::Json } else { Output::Text };
     let plan = Plan::from_flags(flags)?;
     let (tally, spent) = carry_out(&plan).await?;
     let measurement = plan.measurement(tally, &spent);
@@ -76,11 +72,7 @@ async fn carry_out(plan: &Plan) -> Result<(Tally, Spent)> {
 
 impl Plan {
     fn from_flags(mut flags: Flags) -> Result<Self> {
-        let kind = if flags.switch("--sse") {
-            Kind::Events
-        } else {
-            Kind::Calls
-        };
+        let kind = if flags.switch("--sse") { Kind::Events } else { Kind::Calls };
         let (count_flag, default_count, default_tool) = match kind {
             Kind::Calls => ("--connections", 32, "echo"),
             Kind::Events => ("--streams", 50, "stream"),

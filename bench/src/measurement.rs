@@ -41,20 +41,8 @@ impl Display for Measurement {
             Kind::Calls => "requests",
             Kind::Events => "events",
         };
-        let Self {
-            label,
-            count,
-            per_second,
-            p50_ms,
-            p99_ms,
-            errors,
-            crossed,
-            ..
-        } = self;
-        write!(
-            out,
-            "{label}: {count} {unit}, {per_second:.0}/s, p50 {p50_ms:.3} ms, p99 {p99_ms:.3} ms"
-        )?;
+        let Self { label, count, per_second, p50_ms, p99_ms, errors, crossed, .. } = self;
+        write!(out, "{label}: {count} {unit}, {per_second:.0}/s, p50 {p50_ms:.3} ms, p99 {p99_ms:.3} ms")?;
         write!(out, ", {errors} errors, {crossed} crossed")?;
         if let (Some(cpu), Some(cores)) = (self.cpu_us_each, self.cpu_cores) {
             write!(out, ", {cpu:.1} us CPU each on {cores:.2} cores")?;

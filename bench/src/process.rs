@@ -33,11 +33,7 @@ impl Processes {
         if self.pids.is_empty() {
             return Ok(None);
         }
-        self.pids
-            .iter()
-            .map(|pid| cpu_time(*pid))
-            .sum::<Result<Duration>>()
-            .map(Some)
+        self.pids.iter().map(|pid| cpu_time(*pid)).sum::<Result<Duration>>().map(Some)
     }
 }
 
@@ -76,17 +72,11 @@ mod tests {
 
     #[test]
     fn finds_children_and_counts_their_time() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .expect("sleep exists");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep exists");
         let tree = Processes::with_children(&[std::process::id()]).expect("/proc is readable");
         assert!(tree.pids.contains(&child.id()), "the child is part of the tree");
         assert!(tree.cpu_time().expect("both run").is_some());
-        child
-            .kill()
-            .and_then(|()| child.wait())
-            .expect("the child is ours to end");
+        child.kill().and_then(|()| child.wait()).expect("the child is ours to end");
     }
 
     #[test]

@@ -47,9 +47,7 @@ pub fn free_ports(mut flags: Flags) -> Result<()> {
     let count: usize = flags.optional("--count")?.unwrap_or(1);
     flags.finish()?;
     // All are held until the last is known, so that none is named twice.
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()?;
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     for listener in &held {
         println!("{}", listener.local_addr()?.port());
     }

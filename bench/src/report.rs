@@ -36,11 +36,7 @@ pub fn run(mut flags: Flags) -> Result<()> {
     let medians = medians(&measurements);
     print!("{}", table::markdown(&about, &medians));
     if let Some(out) = out {
-        let record = Record {
-            about: &about,
-            medians: &medians,
-            measurements: &measurements,
-        };
+        let record = Record { about: &about, medians: &medians, measurements: &measurements };
         let text = serde_json::to_string_pretty(&record)? + "\n";
         fs::write(&out, text).with_context(|| format!("cannot write {}: choose another --out", out.display()))?;
     }
@@ -51,19 +47,14 @@ pub fn run(mut flags: Flags) -> Result<()> {
 fn read(path: &PathBuf) -> Result<Vec<Measurement>> {
     let hint = || format!("cannot read {}: write it with `bench load --json`", path.display());
     let text = fs::read_to_string(path).with_context(hint)?;
-    text.lines()
-        .map(|line| serde_json::from_str(line).with_context(hint))
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).with_context(hint)).collect()
 }
 
 /// Figures from a run with failures are not to be believed, however good they look.
 fn ensure_sound(measurements: &[Measurement]) -> Result<()> {
     for measurement in measurements {
         let sound = measurement.errors == 0 && measurement.crossed == 0 && measurement.count > 0;
-        ensure!(
-            sound,
-            "a run failed, so its figures do not count; mend this first: {measurement}"
-        );
+        ensure!(sound, "a run failed, so its figures do not count; mend this first: {measurement}");
     }
     Ok(())
 }
@@ -71,10 +62,7 @@ fn ensure_sound(measurements: &[Measurement]) -> Result<()> {
 fn ensure_within(medians: &[Measurement], limit: f64) -> Result<()> {
     let calls: Vec<&Measurement> = medians.iter().filter(|row| row.kind == Kind::Calls).collect();
     let gated: Vec<_> = calls.iter().filter(|row| row.label.starts_with(GATED)).collect();
-    ensure!(
-        !gated.is_empty(),
-        "nothing to gate: measure {GATED}, or leave --gate out"
-    );
+    ensure!(!gated.is_empty(), "nothing to gate: measure {GATED}, or leave --gate out");
     for row in gated {
         let ratio = cpu_ratio(row, medians).context("the gate compares CPU time: give --pid to every load")?;
         let label = &row.label;
@@ -88,9 +76,7 @@ fn ensure_within(medians: &[Measurement], limit: f64) -> Result<()> {
 
 /// How often the CPU time of the baseline's call fits into that of `row`.
 fn cpu_ratio(row: &Measurement, medians: &[Measurement]) -> Option<f64> {
-    let baseline = medians
-        .iter()
-        .find(|other| other.kind == row.kind && other.label == BASELINE)?;
+    let baseline = medians.iter().find(|other| other.kind == row.kind && other.label == BASELINE)?;
     Some(row.cpu_us_each? / baseline.cpu_us_each?)
 }
 

@@ -21,11 +21,7 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 pub async fn run(mut flags: Flags) -> Result<()> {
     let listen: String = flags.required("--listen")?;
-    let form = if flags.switch("--sse") {
-        Form::EventStream
-    } else {
-        Form::Json
-    };
+    let form = if flags.switch("--sse") { Form::EventStream } else { Form::Json };
     flags.finish()?;
     let listener = TcpListener::bind(&listen)
         .await
@@ -42,11 +38,7 @@ async fn serve(stream: TcpStream, form: Form) -> io::Result<()> {
     let mut wire = Wire::new(stream)?;
     while let Some((method, head)) = wire.request().await? {
         let body = wire.body(head.framing).await?;
-        let answer = if method == "POST" {
-            answer::to_post(&body, form)
-        } else {
-            answer::not_allowed()
-        };
+        let answer = if method == "POST" { answer::to_post(&body, form) } else { answer::not_allowed() };
         match answer {
             Answer::Whole(bytes) => wire.send(bytes.as_bytes()).await?,
             Answer::Stream(call) => stream_events(&mut wire, &call).await?,

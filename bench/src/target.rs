@@ -34,9 +34,6 @@ impl FromStr for Target {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let port = authority.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         port.ok_or_else(hint)?.map_err(|_| hint())?;
-        Ok(Self {
-            authority: authority.to_owned(),
-            path: format!("/{path}"),
-        })
+        Ok(Self { authority: authority.to_owned(), path: format!("/{path}") })
     }
 }

@@ -34,10 +34,7 @@ pub struct Head {
 impl Wire {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            input: BytesMut::with_capacity(4096),
-        })
+        Ok(Self { stream, input: BytesMut::with_capacity(4096) })
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -130,10 +127,7 @@ impl Wire {
     async fn read(&mut self) -> io::Result<()> {
         self.input.reserve(1024);
         match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(io::Error::new(
-                ErrorKind::UnexpectedEof,
-                "the peer closed the connection",
-            )),
+            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the peer closed the connection")),
             _ => Ok(()),
         }
     }
@@ -141,11 +135,7 @@ impl Wire {
 
 impl Head {
     fn from_headers(headers: &[Header]) -> io::Result<Self> {
-        let mut head = Self {
-            framing: Framing::Length(0),
-            last_on_connection: false,
-            event_stream: false,
-        };
+        let mut head = Self { framing: Framing::Length(0), last_on_connection: false, event_stream: false };
         for Header { name, value } in headers {
             let value = str::from_utf8(value).map_err(invalid)?;
             if name.eq_ignore_ascii_case("content-length") {
@@ -164,9 +154,7 @@ impl Head {
 
 fn within(length: usize, max: usize) -> io::Result<()> {
     if length > max {
-        return Err(invalid(format!(
-            "the peer sent more than {max} bytes where a benchmark sends less"
-        )));
+        return Err(invalid(format!("the peer sent more than {max} bytes where a benchmark sends less")));
     }
     Ok(())
 }

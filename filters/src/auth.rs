@@ -105,11 +105,7 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Rejection> {
     }
     let (scheme, token) = value.split_at_checked(7).ok_or(Rejection::MissingKey)?;
     let token = token.trim_ascii();
-    if scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() {
-        Ok(token)
-    } else {
-        Err(Rejection::MissingKey)
-    }
+    if scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() { Ok(token) } else { Err(Rejection::MissingKey) }
 }
 
 pub fn digest(secret: &[u8]) -> KeyDigest {

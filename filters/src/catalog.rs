@@ -74,12 +74,7 @@ impl Snapshot {
     pub fn new(generation: u64, naming: Naming, mut servers: Vec<Server>) -> Snapshot {
         servers.sort_by(|a, b| a.id.cmp(&b.id));
         let index = Index::build(naming, &servers);
-        Snapshot {
-            generation,
-            naming,
-            servers,
-            index,
-        }
+        Snapshot { generation, naming, servers, index }
     }
 
     pub fn naming(&self) -> Naming {
@@ -97,20 +92,13 @@ impl Snapshot {
             Scope::All => true,
             Scope::One(id) => server.id == *id,
         };
-        self.servers
-            .iter()
-            .filter(inside)
-            .filter(|server| permit::execute(principal, &server.id))
+        self.servers.iter().filter(inside).filter(|server| permit::execute(principal, &server.id))
     }
 
     /// What a list shows, sorted by public name. Of two entries with the same one (URIs, or
     /// `naming: never`) the first by server id is shown, and the others are said to be hidden.
     pub fn list<'s>(&'s self, kind: Kind, era: Era, principal: &Principal, scope: &Scope) -> Vec<Line<'s>> {
-        let visible: Vec<bool> = self
-            .servers
-            .iter()
-            .map(|server| self.shows(server, era, principal, scope))
-            .collect();
+        let visible: Vec<bool> = self.servers.iter().map(|server| self.shows(server, era, principal, scope)).collect();
         let shown = |listed: &&Listed| visible.get(listed.server).copied().unwrap_or_default();
         let mut lines: Vec<Line<'s>> = Vec::new();
         for listed in self.index.listed(kind, scope).iter().filter(shown) {
@@ -119,12 +107,7 @@ impl Snapshot {
             if let Some((server, entry)) = server.zip(offer.and_then(|offer| offer.entries(kind).get(listed.entry))) {
                 let name = listed.name(entry);
                 let hidden = lines.last().is_some_and(|before| before.name == name);
-                lines.push(Line {
-                    name,
-                    entry,
-                    server: &server.id,
-                    hidden,
-                });
+                lines.push(Line { name, entry, server: &server.id, hidden });
             }
         }
         lines
@@ -152,27 +135,14 @@ impl Snapshot {
     ) -> Result<Target, Rejection> {
         let target = match scope {
             Scope::One(server) => {
-                self.visible(principal, scope)
-                    .next()
-                    .ok_or_else(|| unknown(kind, name))?;
+                self.visible(principal, scope).next().ok_or_else(|| unknown(kind, name))?;
                 let listed = self.entry(server, kind, name).is_some();
-                Target {
-                    server: server.clone(),
-                    rename: None,
-                    listed,
-                }
+                Target { server: server.clone(), rename: None, listed }
             }
             Scope::All => self.resolve_public(kind, name, era, principal)?,
         };
         let speaks = self.server(&target.server).is_some_and(|server| server.speaks(era));
-        if speaks {
-            Ok(target)
-        } else {
-            Err(Rejection::EraUnbridged {
-                server: target.server,
-                era,
-            })
-        }
+        if speaks { Ok(target) } else { Err(Rejection::EraUnbridged { server: target.server, era }) }
     }
 
     fn resolve_public(&self, kind: Kind, name: &str, era: Era, principal: &Principal) -> Result<Target, Rejection> {
@@ -186,10 +156,9 @@ impl Snapshot {
         match meant.as_slice() {
             [] => Err(unknown(kind, name)),
             [one] => Ok((*one).clone()),
-            several => Err(Rejection::Ambiguous {
-                name: name.to_owned(),
-                candidates: self.public_names(several, name),
-            }),
+            several => {
+                Err(Rejection::Ambiguous { name: name.to_owned(), candidates: self.public_names(several, name) })
+            }
         }
     }
 
@@ -198,32 +167,19 @@ impl Snapshot {
             return vec![target];
         }
         let spelled = |server: &Server| {
-            let bare = crate::names::foreign_spelling(name, &server.id)
-                .into_iter()
-                .chain([name]);
+            let bare = crate::names::foreign_spelling(name, &server.id).into_iter().chain([name]);
             let mut known = bare.filter(|bare| self.entry(&server.id, kind, bare).is_some());
-            known.next().map(|bare| Target {
-                server: server.id.clone(),
-                rename: Some(bare.to_owned()),
-                listed: true,
-            })
+            known.next().map(|bare| Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: true })
         };
         let exact: Vec<Target> = self.visible(principal, &Scope::All).filter_map(spelled).collect();
-        if exact.is_empty() {
-            self.undiscovered(name, principal).into_iter().collect()
-        } else {
-            exact
-        }
+        if exact.is_empty() { self.undiscovered(name, principal).into_iter().collect() } else { exact }
     }
 
     /// The name as lists show it.
     fn canonical(&self, kind: Kind, name: &str, era: Era, principal: &Principal) -> Option<Target> {
         let places = self.index.find(kind, name).iter();
         let found = places.filter_map(|(server, entry)| {
-            let server = self
-                .servers
-                .get(*server)
-                .filter(|server| permit::execute(principal, &server.id))?;
+            let server = self.servers.get(*server).filter(|server| permit::execute(principal, &server.id))?;
             Some((server, server.offer.as_ref()?.entries(kind).get(*entry)?))
         });
         let mut found: Vec<_> = found.collect();
@@ -231,32 +187,19 @@ impl Snapshot {
         found.sort_by_key(|(server, _)| !server.speaks(era));
         let (server, entry) = found.first()?;
         let rename = (entry.key != name).then(|| entry.key.clone());
-        Some(Target {
-            server: server.id.clone(),
-            rename,
-            listed: true,
-        })
+        Some(Target { server: server.id.clone(), rename, listed: true })
     }
 
     /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
     fn undiscovered(&self, name: &str, principal: &Principal) -> Option<Target> {
         let (server, bare) = crate::names::split(name)?;
-        let server = self
-            .visible(principal, &Scope::All)
-            .find(|known| known.id.as_str() == server)?;
-        Some(Target {
-            server: server.id.clone(),
-            rename: Some(bare.to_owned()),
-            listed: false,
-        })
+        let server = self.visible(principal, &Scope::All).find(|known| known.id.as_str() == server)?;
+        Some(Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: false })
     }
 
     fn public_names(&self, targets: &[&Target], name: &str) -> Vec<String> {
         let bare = |target: &Target| target.rename.clone().unwrap_or_else(|| name.to_owned());
-        targets
-            .iter()
-            .map(|target| crate::names::public_name(&target.server, &bare(target)))
-            .collect()
+        targets.iter().map(|target| crate::names::public_name(&target.server, &bare(target))).collect()
     }
 
     /// The servers that may have a resource, best guess first: those that list its URI, those with
@@ -271,15 +214,10 @@ impl Snapshot {
         let visible: Vec<&Server> = self.visible(principal, scope).collect();
         let speaking: Vec<&&Server> = visible.iter().filter(|server| server.speaks(era)).collect();
         if let (Scope::One(id), [], [_]) = (scope, speaking.as_slice(), visible.as_slice()) {
-            return Err(Rejection::EraUnbridged {
-                server: id.clone(),
-                era,
-            });
+            return Err(Rejection::EraUnbridged { server: id.clone(), era });
         }
-        let mut ranked: Vec<(u8, ServerId)> = speaking
-            .iter()
-            .filter_map(|server| Some((server.offer.as_ref()?.rank(uri)?, server.id.clone())))
-            .collect();
+        let mut ranked: Vec<(u8, ServerId)> =
+            speaking.iter().filter_map(|server| Some((server.offer.as_ref()?.rank(uri)?, server.id.clone()))).collect();
         ranked.sort();
         let best = ranked.first().map(|(rank, _)| *rank);
         // A listed URI has one holder: the first by id. Guesses are asked one after the other.

@@ -49,8 +49,5 @@ impl Eras {
 /// The revision that `initialize` settles on: the client's, if we speak it, else our newest
 /// (MCP 2025-11-25, Lifecycle, Version Negotiation). Never the modern one.
 pub fn negotiate(requested: &str) -> &'static str {
-    LEGACY
-        .into_iter()
-        .find(|version| *version == requested)
-        .unwrap_or(LEGACY[0])
+    LEGACY.into_iter().find(|version| *version == requested).unwrap_or(LEGACY[0])
 }

@@ -33,11 +33,7 @@ pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
         return Err(Rejection::ContentType);
     }
     let accept = Accept::read(headers);
-    if accept.json && accept.events {
-        Ok(())
-    } else {
-        Err(Rejection::NotAcceptable)
-    }
+    if accept.json && accept.events { Ok(()) } else { Err(Rejection::NotAcceptable) }
 }
 
 /// `Mcp-Method` and `Mcp-Name` against what the body says.
@@ -70,11 +66,7 @@ pub fn mirrored_name(method: &str) -> Option<Mirrored> {
 /// where the argument is absent or null.
 pub fn check_params(headers: &HeaderMap, envelope: &Envelope, mirrored: &[MirroredParam]) -> Result<(), Rejection> {
     for param in mirrored {
-        let value = envelope
-            .arguments()
-            .map(|arguments| argument(arguments, &param.path))
-            .transpose()?
-            .flatten();
+        let value = envelope.arguments().map(|arguments| argument(arguments, &param.path)).transpose()?.flatten();
         match (value, headers.contains_key(&param.header)) {
             (None, false) => {}
             (None, true) => return Err(mismatch(&param.header, "is there although the argument is not")),
@@ -88,9 +80,7 @@ fn argument(arguments: &str, path: &[String]) -> Result<Option<String>, Rejectio
     let place = json::find(arguments, path.iter().map(String::as_str));
     let place = place.map_err(|malformed| Rejection::InvalidParams(malformed.to_string()))?;
     let raw = place.and_then(|span| arguments.get(span));
-    Ok(raw
-        .filter(|raw| *raw != "null")
-        .map(|raw| json::unquote(raw).into_owned()))
+    Ok(raw.filter(|raw| *raw != "null").map(|raw| json::unquote(raw).into_owned()))
 }
 
 fn expect(headers: &HeaderMap, name: &str, body: Option<&str>) -> Result<(), Rejection> {
@@ -98,11 +88,7 @@ fn expect(headers: &HeaderMap, name: &str, body: Option<&str>) -> Result<(), Rej
         return Err(mismatch(name, "is missing"));
     };
     let decoded = decode(value).ok_or_else(|| mismatch(name, "holds bad base64"))?;
-    if body == Some(decoded.as_ref()) {
-        Ok(())
-    } else {
-        Err(mismatch(name, "differs from the body"))
-    }
+    if body == Some(decoded.as_ref()) { Ok(()) } else { Err(mismatch(name, "differs from the body")) }
 }
 
 /// The one value of a header, as text; twice or not visible ASCII is a mismatch.
@@ -114,10 +100,7 @@ pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>,
     if values.next().is_some() {
         return Err(mismatch(name, "stands twice"));
     }
-    value
-        .to_str()
-        .map(|text| Some(text.trim()))
-        .map_err(|_| mismatch(name, "is not visible ASCII"))
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| mismatch(name, "is not visible ASCII"))
 }
 
 fn mismatch(name: &str, what: &str) -> Rejection {
@@ -126,10 +109,7 @@ fn mismatch(name: &str, what: &str) -> Rejection {
 
 /// `=?base64?…?=` stands for text that a header cannot carry; half a sentinel is a literal.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
-    match value
-        .strip_prefix(SENTINEL.0)
-        .and_then(|rest| rest.strip_suffix(SENTINEL.1))
-    {
+    match value.strip_prefix(SENTINEL.0).and_then(|rest| rest.strip_suffix(SENTINEL.1)) {
         None => Some(Cow::Borrowed(value)),
         Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned),
     }
@@ -139,11 +119,7 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 pub fn encode(text: &str) -> HeaderValue {
     let plain = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.trim() == text;
     let sentinel = text.starts_with(SENTINEL.0) && text.ends_with(SENTINEL.1);
-    let direct = if plain && !sentinel {
-        HeaderValue::from_str(text).ok()
-    } else {
-        None
-    };
+    let direct = if plain && !sentinel { HeaderValue::from_str(text).ok() } else { None };
     direct.unwrap_or_else(|| {
         let encoded = format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1);
         HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -158,10 +134,7 @@ struct Accept {
 
 impl Accept {
     fn read(headers: &HeaderMap) -> Accept {
-        let mut accept = Accept {
-            json: !headers.contains_key(ACCEPT),
-            events: !headers.contains_key(ACCEPT),
-        };
+        let mut accept = Accept { json: !headers.contains_key(ACCEPT), events: !headers.contains_key(ACCEPT) };
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         for range in values.flat_map(|value| value.split(',')) {
             match media_type(range).as_str() {

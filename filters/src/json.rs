@@ -92,29 +92,14 @@ impl<'t> Scanner<'t> {
     /// Nothing but white space may follow.
     pub fn end(&mut self) -> Result<(), Malformed> {
         self.skip_space();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(self.wrong("more than one value"))
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.wrong("more than one value")) }
     }
 
     fn open(&mut self, bracket: u8) -> Result<(), Malformed> {
         self.skip_space();
-        self.take(
-            bracket,
-            if bracket == b'{' {
-                "expected an object"
-            } else {
-                "expected an array"
-            },
-        )?;
+        self.take(bracket, if bracket == b'{' { "expected an object" } else { "expected an array" })?;
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            Err(Malformed::TooDeep)
-        } else {
-            Ok(())
-        }
+        if self.depth > DEPTH_MAX { Err(Malformed::TooDeep) } else { Ok(()) }
     }
 
     fn closes(&mut self, bracket: u8) -> bool {
@@ -131,8 +116,7 @@ impl<'t> Scanner<'t> {
         if self.closes(bracket) {
             return Ok(false);
         }
-        self.take(b',', "expected a comma or the end of the object or array")
-            .map(|()| true)
+        self.take(b',', "expected a comma or the end of the object or array").map(|()| true)
     }
 
     /// The place of a string with its quotes.
@@ -221,11 +205,7 @@ impl<'t> Scanner<'t> {
         while matches!(self.byte(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.wrong("expected a digit"))
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.wrong("expected a digit")) } else { Ok(()) }
     }
 
     fn word(&mut self, word: &str) -> Result<(), Malformed> {
@@ -268,15 +248,8 @@ impl<'t> Scanner<'t> {
 
 /// The text of a scanned string; `raw` has its quotes. Borrowed unless it holds an escape.
 pub fn unquote(raw: &str) -> Cow<'_, str> {
-    let inner = raw
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(raw);
-    if inner.contains('\\') {
-        Cow::Owned(serde_json::from_str(raw).unwrap_or_default())
-    } else {
-        Cow::Borrowed(inner)
-    }
+    let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
+    if inner.contains('\\') { Cow::Owned(serde_json::from_str(raw).unwrap_or_default()) } else { Cow::Borrowed(inner) }
 }
 
 /// A string as JSON text, with its quotes.
@@ -297,11 +270,7 @@ pub fn find<'p>(text: &str, path: impl IntoIterator<Item = &'p str>) -> Result<O
         let mut found = None;
         scanner.object(|scanner, key| {
             let span = scanner.value()?;
-            if key == wanted {
-                once(&mut found, span, wanted)
-            } else {
-                Ok(())
-            }
+            if key == wanted { once(&mut found, span, wanted) } else { Ok(()) }
         })?;
         match found {
             Some(span) => place = place.start + span.start..place.start + span.end,

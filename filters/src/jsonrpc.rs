@@ -111,13 +111,7 @@ impl Envelope {
             Some(Params::Other) => return Err(unread(Invalid::Params("\"params\" must be an object".to_owned()))),
             None => Box::default(),
         };
-        Ok(Envelope {
-            kind,
-            id,
-            method,
-            fields,
-            body,
-        })
+        Ok(Envelope { kind, id, method, fields, body })
     }
 
     pub fn kind(&self) -> Kind {
@@ -210,10 +204,7 @@ impl Envelope {
     }
 
     fn raw(&self, span: &Span) -> &str {
-        self.body
-            .get(span.clone())
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .unwrap_or_default()
+        self.body.get(span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 
@@ -242,9 +233,7 @@ impl Members {
         if scanner.peek() != Some(b'{') {
             scanner.value()?;
             scanner.end()?;
-            return Err(Invalid::Message(
-                "expected one object; batches are not served".to_owned(),
-            ));
+            return Err(Invalid::Message("expected one object; batches are not served".to_owned()));
         }
         scanner.object(|scanner, key| members.member(scanner, &key))?;
         scanner.end()?;

@@ -106,8 +106,7 @@ impl Filters {
     ) -> Result<Route, Refused> {
         let envelope = Envelope::scan(body)?;
         let (id, method) = (envelope.id().map(str::to_owned), envelope.method().into_owned());
-        native::route(self, head, admitted, envelope, snapshot, moment)
-            .map_err(|reason| Refused { id, method, reason })
+        native::route(self, head, admitted, envelope, snapshot, moment).map_err(|reason| Refused { id, method, reason })
     }
 
     fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<session::Session, Rejection> {

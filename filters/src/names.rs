@@ -102,8 +102,7 @@ pub fn public_name(server: &ServerId, name: &str) -> String {
 
 /// Splits a canonical name into what may be a server's id and the bare name.
 pub fn split(name: &str) -> Option<(&str, &str)> {
-    name.split_once(SEPARATOR)
-        .filter(|(server, bare)| !server.is_empty() && !bare.is_empty())
+    name.split_once(SEPARATOR).filter(|(server, bare)| !server.is_empty() && !bare.is_empty())
 }
 
 /// The bare name, if `name` is one of the spellings that other gateways gave to this server's tools.

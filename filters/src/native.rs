@@ -30,16 +30,11 @@ pub(crate) fn check_endpoint(
     if matches!(scope, Scope::One(_)) && snapshot.visible(principal, scope).next().is_none() {
         return Err(Rejection::NotFound);
     }
-    let modern = head
-        .headers
-        .get(headers::PROTOCOL_VERSION)
-        .is_some_and(|value| value == MODERN);
+    let modern = head.headers.get(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
     match head.method {
         Method::POST => headers::check_media(&head.headers),
         Method::DELETE if !modern => Ok(()),
-        _ => Err(Rejection::MethodNotAllowed {
-            allow: if modern { "POST" } else { "POST, DELETE" },
-        }),
+        _ => Err(Rejection::MethodNotAllowed { allow: if modern { "POST" } else { "POST, DELETE" } }),
     }
 }
 
@@ -63,20 +58,15 @@ fn era(head: &Parts, envelope: &Envelope) -> Result<Era, Rejection> {
     let body = envelope.meta_version();
     let is_legacy = |version: &str| Era::Legacy.versions().contains(&version);
     match (header, body.as_deref()) {
-        (Some(header), Some(body)) if header != body => Err(Rejection::HeaderMismatch(format!(
-            "the header {} differs from _meta",
-            headers::PROTOCOL_VERSION
-        ))),
-        (None, Some(_)) => Err(Rejection::HeaderMismatch(format!(
-            "the header {} is missing",
-            headers::PROTOCOL_VERSION
-        ))),
+        (Some(header), Some(body)) if header != body => {
+            Err(Rejection::HeaderMismatch(format!("the header {} differs from _meta", headers::PROTOCOL_VERSION)))
+        }
+        (None, Some(_)) => {
+            Err(Rejection::HeaderMismatch(format!("the header {} is missing", headers::PROTOCOL_VERSION)))
+        }
         (Some(MODERN), _) => Ok(Era::Modern),
         (Some(version), None) if is_legacy(version) => Ok(Era::Legacy),
-        (Some(version), _) => Err(Rejection::UnsupportedVersion {
-            requested: version.to_owned(),
-            era: None,
-        }),
+        (Some(version), _) => Err(Rejection::UnsupportedVersion { requested: version.to_owned(), era: None }),
         (None, None) => Ok(Era::Legacy),
     }
 }
@@ -102,36 +92,18 @@ struct Way {
 impl Request<'_> {
     fn answer(self, question: Question) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
-        Route::Answer(Answer {
-            principal,
-            scope,
-            era: self.era,
-            envelope: self.envelope,
-            question,
-        })
+        Route::Answer(Answer { principal, scope, era: self.era, envelope: self.envelope, question })
     }
 
     fn list(self, kind: Kind) -> Result<Route, Rejection> {
-        let after = self
-            .envelope
-            .cursor()
-            .map(|cursor| decode_cursor(&cursor))
-            .transpose()?;
+        let after = self.envelope.cursor().map(|cursor| decode_cursor(&cursor)).transpose()?;
         Ok(self.answer(Question::List { kind, after }))
     }
 
     fn carry(self, way: Way) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
-        let Request {
-            era, envelope, session, ..
-        } = self;
-        let Way {
-            servers,
-            splice,
-            name,
-            listed,
-            effect,
-        } = way;
+        let Request { era, envelope, session, .. } = self;
+        let Way { servers, splice, name, listed, effect } = way;
         Route::Carry(Box::new(Carry {
             principal,
             scope,
@@ -158,11 +130,8 @@ impl Request<'_> {
     }
 
     fn named(&self, kind: Kind, effect: Effect) -> Result<Way, Rejection> {
-        let (name, place) = self
-            .envelope
-            .name()
-            .zip(self.envelope.name_place())
-            .ok_or_else(|| missing("params.name"))?;
+        let (name, place) =
+            self.envelope.name().zip(self.envelope.name_place()).ok_or_else(|| missing("params.name"))?;
         self.target(kind, &name, place, effect)
     }
 
@@ -171,42 +140,24 @@ impl Request<'_> {
         let target = self.snapshot.resolve(kind, name, self.era, principal, scope)?;
         let splice = target.rename.as_deref().map(|bare| Splice::name(place, bare));
         let name = Some(target.rename.unwrap_or_else(|| name.to_owned()));
-        Ok(Way {
-            servers: vec![target.server],
-            splice,
-            name,
-            listed: target.listed,
-            effect,
-        })
+        Ok(Way { servers: vec![target.server], splice, name, listed: target.listed, effect })
     }
 
     fn resource(&self, uri: Option<&str>) -> Result<Way, Rejection> {
         let uri = uri.ok_or_else(|| missing("params.uri"))?;
         let Admitted { principal, scope } = self.admitted;
         let servers = self.snapshot.holders(uri, self.era, principal, scope)?;
-        Ok(Way {
-            servers,
-            splice: None,
-            name: Some(uri.to_owned()),
-            listed: false,
-            effect: Effect::Read,
-        })
+        Ok(Way { servers, splice: None, name: Some(uri.to_owned()), listed: false, effect: Effect::Read })
     }
 
     fn completion(&self) -> Result<Way, Rejection> {
         let way = match (self.envelope.reference_name(), self.envelope.reference_uri()) {
             (Some((name, place)), _) => self.target(Kind::Prompt, &name, place, Effect::Read)?,
-            (None, uri) => self
-                .resource(uri.as_deref())
-                .map_err(|_| missing("params.ref.name or params.ref.uri"))?,
+            (None, uri) => self.resource(uri.as_deref()).map_err(|_| missing("params.ref.name or params.ref.uri"))?,
         };
         // `completion/complete` has no Mcp-Name, and is not asked of several servers.
         let servers = way.servers.into_iter().take(1).collect();
-        Ok(Way {
-            servers,
-            name: None,
-            ..way
-        })
+        Ok(Way { servers, name: None, ..way })
     }
 
     /// At an endpoint of one server, a method that we do not know is that server's business.
@@ -218,13 +169,7 @@ impl Request<'_> {
         if !self.snapshot.server(&server).is_some_and(|known| known.speaks(era)) {
             return Err(Rejection::EraUnbridged { server, era });
         }
-        let way = Way {
-            servers: vec![server],
-            splice: None,
-            name: None,
-            listed: false,
-            effect: Effect::Act,
-        };
+        let way = Way { servers: vec![server], splice: None, name: None, listed: false, effect: Effect::Act };
         Ok(self.carry(way))
     }
 }

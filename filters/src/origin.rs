@@ -41,11 +41,7 @@ impl Doorkeeper {
         let Ok(origin) = std::str::from_utf8(origin) else {
             return false;
         };
-        let same = |scheme: &str| {
-            origin
-                .strip_prefix(scheme)
-                .is_some_and(|rest| rest.eq_ignore_ascii_case(host))
-        };
+        let same = |scheme: &str| origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host));
         same("http://") || same("https://") || self.origins.iter().any(|listed| listed.eq_ignore_ascii_case(origin))
     }
 }
@@ -56,15 +52,12 @@ impl Hosts {
         match self {
             Hosts::Any => true,
             Hosts::Local => {
-                let address = name
-                    .trim_start_matches('[')
-                    .trim_end_matches(']')
-                    .parse::<std::net::IpAddr>();
+                let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
                 name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
             }
-            Hosts::Listed(listed) => listed
-                .iter()
-                .any(|host| host.eq_ignore_ascii_case(name) || host.eq_ignore_ascii_case(authority)),
+            Hosts::Listed(listed) => {
+                listed.iter().any(|host| host.eq_ignore_ascii_case(name) || host.eq_ignore_ascii_case(authority))
+            }
         }
     }
 }
@@ -72,10 +65,7 @@ impl Hosts {
 /// The one authority of the request: from the target (HTTP/2, absolute form) or from `Host`.
 fn host(head: &Parts) -> Result<&str, Rejection> {
     let mut fields = head.headers.get_all(HOST).iter();
-    let field = fields
-        .next()
-        .map(|value| value.to_str().map_err(|_| Rejection::HostNotAllowed))
-        .transpose()?;
+    let field = fields.next().map(|value| value.to_str().map_err(|_| Rejection::HostNotAllowed)).transpose()?;
     if fields.next().is_some() {
         return Err(Rejection::HostNotAllowed);
     }
@@ -115,13 +105,7 @@ mod tests {
     #[test]
     fn loopback_serves_local_names_only() {
         let doorkeeper = Doorkeeper::default();
-        for host in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:8080",
-            "[::1]:8080",
-            "127.9.9.9",
-        ] {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "127.9.9.9"] {
             assert_eq!(check(&doorkeeper, host, None), Ok(()), "{host}");
         }
         for host in [
@@ -139,19 +123,11 @@ mod tests {
 
     #[test]
     fn origins_are_the_same_or_listed() {
-        let doorkeeper = Doorkeeper {
-            hosts: Hosts::Local,
-            origins: vec!["https://app.example".into()],
-        };
+        let doorkeeper = Doorkeeper { hosts: Hosts::Local, origins: vec!["https://app.example".into()] };
         for origin in [None, Some("http://localhost:8080"), Some("https://app.example")] {
             assert_eq!(check(&doorkeeper, "localhost:8080", origin), Ok(()), "{origin:?}");
         }
-        for origin in [
-            "null",
-            "http://evil.example",
-            "https://app.example.evil",
-            "http://localhost:9999",
-        ] {
+        for origin in ["null", "http://evil.example", "https://app.example.evil", "http://localhost:9999"] {
             assert_eq!(
                 check(&doorkeeper, "localhost:8080", Some(origin)),
                 Err(Rejection::OriginNotAllowed),

@@ -117,9 +117,6 @@ impl Carry {
 
 impl Splice {
     pub fn name(place: Span, name: &str) -> Splice {
-        Splice {
-            place,
-            text: json::quote(name),
-        }
+        Splice { place, text: json::quote(name) }
     }
 }

@@ -15,18 +15,13 @@ pub struct Sealer {
 
 impl Sealer {
     pub fn new(keys: &[[u8; 32]]) -> Sealer {
-        Sealer {
-            ciphers: keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect(),
-        }
+        Sealer { ciphers: keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect() }
     }
 
     /// Seals a text for a purpose and its owner. The nonce must be random.
     pub fn seal(&self, bound_to: &Binding<'_>, nonce: &Nonce, plain: &[u8]) -> Option<String> {
         let associated = bound_to.bytes();
-        let payload = Payload {
-            msg: plain,
-            aad: &associated,
-        };
+        let payload = Payload { msg: plain, aad: &associated };
         let sealed = self.ciphers.first()?.encrypt(XNonce::from_slice(nonce), payload).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
@@ -37,15 +32,7 @@ impl Sealer {
         let (nonce, sealed) = bytes.split_at_checked(size_of::<Nonce>())?;
         let associated = bound_to.bytes();
         let open = |cipher: &XChaCha20Poly1305| {
-            cipher
-                .decrypt(
-                    XNonce::from_slice(nonce),
-                    Payload {
-                        msg: sealed,
-                        aad: &associated,
-                    },
-                )
-                .ok()
+            cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &associated }).ok()
         };
         self.ciphers.iter().find_map(open)
     }
@@ -74,47 +61,16 @@ impl Binding<'_> {
 mod tests {
     use super::*;
 
-    const FOR_APP: Binding<'_> = Binding {
-        purpose: "session",
-        principal: "app",
-        scope: "",
-    };
+    const FOR_APP: Binding<'_> = Binding { purpose: "session", principal: "app", scope: "" };
 
     #[test]
     fn only_the_owner_opens_it() {
         let sealer = Sealer::new(&[[1; 32]]);
         let sealed = sealer.seal(&FOR_APP, &[7; 24], b"text").unwrap();
         assert_eq!(sealer.open(&FOR_APP, &sealed).as_deref(), Some(&b"text"[..]));
-        assert_eq!(
-            sealer.open(
-                &Binding {
-                    principal: "other",
-                    ..FOR_APP
-                },
-                &sealed
-            ),
-            None
-        );
-        assert_eq!(
-            sealer.open(
-                &Binding {
-                    purpose: "state",
-                    ..FOR_APP
-                },
-                &sealed
-            ),
-            None
-        );
-        assert_eq!(
-            sealer.open(
-                &Binding {
-                    scope: "search",
-                    ..FOR_APP
-                },
-                &sealed
-            ),
-            None
-        );
+        assert_eq!(sealer.open(&Binding { principal: "other", ..FOR_APP }, &sealed), None);
+        assert_eq!(sealer.open(&Binding { purpose: "state", ..FOR_APP }, &sealed), None);
+        assert_eq!(sealer.open(&Binding { scope: "search", ..FOR_APP }, &sealed), None);
         assert_eq!(Sealer::new(&[[2; 32]]).open(&FOR_APP, &sealed), None);
         for at in 0..sealed.len() {
             let mut changed = sealed.clone().into_bytes();

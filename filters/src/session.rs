@@ -89,19 +89,13 @@ fn binding<'b>(principal: &'b Principal, scope: &'b Scope) -> Binding<'b> {
         Scope::All => "",
         Scope::One(server) => server.as_str(),
     };
-    Binding {
-        purpose: "session",
-        principal: principal.id(),
-        scope,
-    }
+    Binding { purpose: "session", principal: principal.id(), scope }
 }
 
 /// The capabilities that the revisions know, without their settings.
 fn names_only(capabilities: &str) -> String {
     let sent: serde_json::Map<String, serde_json::Value> = serde_json::from_str(capabilities).unwrap_or_default();
-    let known = ["roots", "sampling", "elicitation", "tasks"]
-        .into_iter()
-        .filter(|name| sent.contains_key(*name));
+    let known = ["roots", "sampling", "elicitation", "tasks"].into_iter().filter(|name| sent.contains_key(*name));
     let kept: Vec<String> = known.map(|name| format!("\"{name}\":{{}}")).collect();
     format!("{{{}}}", kept.join(","))
 }
@@ -113,12 +107,7 @@ mod tests {
     use crate::permit::Grant;
 
     fn principal(id: &str) -> Principal {
-        let record = KeyRecord {
-            id: id.into(),
-            digest: digest(b"key"),
-            role: Role::User,
-            grant: Grant::Every,
-        };
+        let record = KeyRecord { id: id.into(), digest: digest(b"key"), role: Role::User, grant: Grant::Every };
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::AUTHORIZATION, "Bearer key".parse().unwrap());
         Keyring::new(&[record]).authenticate(&headers).unwrap()
@@ -139,9 +128,7 @@ mod tests {
     fn it_comes_back_to_its_owner_until_it_is_old() {
         let sealer = Sealer::new(&[[1; 32]]);
         let day = Duration::from_secs(86_400);
-        let id = session(r#"{"roots":{"listChanged":true}}"#)
-            .seal(&sealer, &principal("app"), &[3; 24])
-            .unwrap();
+        let id = session(r#"{"roots":{"listChanged":true}}"#).seal(&sealer, &principal("app"), &[3; 24]).unwrap();
         let open = |principal: &Principal, scope: &Scope, now| Session::open(&sealer, principal, scope, &id, now, day);
         let opened = open(&principal("app"), &Scope::All, 2_000).unwrap();
         assert_eq!(opened.key, u128::MAX);
@@ -154,22 +141,12 @@ mod tests {
 
     #[test]
     fn an_id_is_at_most_512_bytes() {
-        let long = format!(
-            r#"{{"experimental":{{"x":"{}"}},"sampling":{{"tools":{{}}}}}}"#,
-            "y".repeat(4_000)
-        );
+        let long = format!(r#"{{"experimental":{{"x":"{}"}},"sampling":{{"tools":{{}}}}}}"#, "y".repeat(4_000));
         let sealer = Sealer::new(&[[1; 32]]);
         let id = session(&long).seal(&sealer, &principal("app"), &[3; 24]).unwrap();
         assert!(id.len() <= 512, "{}", id.len());
-        let opened = Session::open(
-            &sealer,
-            &principal("app"),
-            &Scope::All,
-            &id,
-            1_000,
-            Duration::from_secs(1),
-        )
-        .unwrap();
+        let opened =
+            Session::open(&sealer, &principal("app"), &Scope::All, &id, 1_000, Duration::from_secs(1)).unwrap();
         assert_eq!(opened.capabilities, r#"{"sampling":{}}"#);
     }
 }

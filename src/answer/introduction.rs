@@ -44,10 +44,8 @@ struct Introduction {
 impl Introduction {
     fn of(snapshot: &Snapshot, answer: &Answer) -> Introduction {
         let (era, scope) = (answer.era, &answer.scope);
-        let servers: Vec<&Server> = snapshot
-            .visible(&answer.principal, scope)
-            .filter(|server| server.speaks(era))
-            .collect();
+        let servers: Vec<&Server> =
+            snapshot.visible(&answer.principal, scope).filter(|server| server.speaks(era)).collect();
         match (scope, servers.as_slice()) {
             (Scope::One(_), [server]) => Introduction::alone(server, era),
             _ => Introduction::together(&servers, era),
@@ -59,16 +57,8 @@ impl Introduction {
             return Introduction::together(&[], era);
         };
         let capabilities = relayed(&offer.capabilities, era, Extent::One);
-        let info = if offer.server_info.is_object() {
-            offer.server_info.clone()
-        } else {
-            own_info()
-        };
-        Introduction {
-            info,
-            capabilities,
-            instructions: offer.instructions.clone(),
-        }
+        let info = if offer.server_info.is_object() { offer.server_info.clone() } else { own_info() };
+        Introduction { info, capabilities, instructions: offer.instructions.clone() }
     }
 
     fn together(servers: &[&Server], era: Era) -> Introduction {
@@ -78,18 +68,11 @@ impl Introduction {
                 merge(capabilities.entry(name).or_insert_with(|| json!({})), settings);
             }
         }
-        let instructed = servers
-            .iter()
-            .filter_map(|server| Some((server, server.offer.as_ref()?.instructions.as_ref()?)));
-        let instructions: Vec<String> = instructed
-            .map(|(server, text)| format!("# {}\n\n{text}", server.id))
-            .collect();
+        let instructed =
+            servers.iter().filter_map(|server| Some((server, server.offer.as_ref()?.instructions.as_ref()?)));
+        let instructions: Vec<String> = instructed.map(|(server, text)| format!("# {}\n\n{text}", server.id)).collect();
         let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
-        Introduction {
-            info: own_info(),
-            capabilities,
-            instructions,
-        }
+        Introduction { info: own_info(), capabilities, instructions }
     }
 
     fn instruct(self, result: &mut Value) {

@@ -57,10 +57,7 @@ impl Lists {
             kind,
             era: answer.era,
             scope: answer.scope.clone(),
-            visible: snapshot
-                .visible(&answer.principal, &answer.scope)
-                .map(|server| server.id.clone())
-                .collect(),
+            visible: snapshot.visible(&answer.principal, &answer.scope).map(|server| server.id.clone()).collect(),
             after: after.map(str::to_owned),
         };
         if let Some(page) = self.kept(snapshot.generation, &key) {
@@ -79,10 +76,7 @@ impl Lists {
     fn keep(&self, generation: u64, key: PageKey, page: Bytes) {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.generation != generation || pages.pages.len() >= PAGES_MAX {
-            *pages = Pages {
-                generation,
-                pages: HashMap::new(),
-            };
+            *pages = Pages { generation, pages: HashMap::new() };
         }
         pages.pages.insert(key, page);
     }
@@ -91,10 +85,7 @@ impl Lists {
 fn write(snapshot: &Snapshot, answer: &Answer, kind: Kind, after: Option<&str>, entries_max: usize) -> String {
     let lines = snapshot.list(kind, answer.era, &answer.principal, &answer.scope);
     let (hidden, shown): (Vec<Line<'_>>, Vec<Line<'_>>) = lines.into_iter().partition(|line| line.hidden);
-    let mut rest = shown
-        .into_iter()
-        .skip_while(|line| after.is_some_and(|after| line.name <= after))
-        .peekable();
+    let mut rest = shown.into_iter().skip_while(|line| after.is_some_and(|after| line.name <= after)).peekable();
     let mut page = format!("{{\"{}\":[", kind.member());
     let mut last = None;
     for line in rest.by_ref().take(entries_max) {

@@ -21,12 +21,7 @@ impl Deadline {
             _ => (timeout.call, timeout.call_max),
         };
         let began = Instant::now();
-        Deadline {
-            began,
-            at: began + span,
-            span,
-            last: began + most,
-        }
+        Deadline { began, at: began + span, span, last: began + most }
     }
 
     pub(super) fn at(&self) -> Instant {

@@ -87,13 +87,7 @@ async fn pass<D: Downstream>(message: Bytes, down: &mut D, trace: &mut Trace) ->
     trace.response_bytes = message.len();
     let content_type = HeaderValue::from_static("application/json");
     let content_length = Some(message.len() as u64);
-    down.begin(AnswerHead {
-        status: 200,
-        content_type,
-        content_length,
-        retry_after: None,
-    })
-    .await?;
+    down.begin(AnswerHead { status: 200, content_type, content_length, retry_after: None }).await?;
     down.chunk(message).await?;
     Ok(down.end().await?)
 }

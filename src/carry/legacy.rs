@@ -74,10 +74,7 @@ impl Conversation<'_> {
                 }
             }
         }
-        Err(Stop::Failed(Failure::unavailable(
-            id,
-            "none of its endpoints can be reached",
-        )))
+        Err(Stop::Failed(Failure::unavailable(id, "none of its endpoints can be reached")))
     }
 }
 
@@ -110,10 +107,7 @@ async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(
             }
         }
     }
-    Err(Stop::Failed(Failure {
-        outcome: Outcome::NotSent,
-        ..Failure::unavailable(&pool.server.id, why)
-    }))
+    Err(Stop::Failed(Failure { outcome: Outcome::NotSent, ..Failure::unavailable(&pool.server.id, why) }))
 }
 
 /// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in
@@ -124,11 +118,7 @@ fn introduction(session: &Session) -> Introduction<'_> {
         Scope::One(_) => session.capabilities.as_str(),
         Scope::All => "{}",
     };
-    Introduction {
-        version: &session.version,
-        capabilities,
-        client_info: &session.client_info,
-    }
+    Introduction { version: &session.version, capabilities, client_info: &session.client_info }
 }
 
 fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
@@ -186,8 +176,7 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
         Ok::<(), Fault>(())
     };
     let told = tokio::time::timeout(pool.server.timeout.call, told).await;
-    told.map_err(|_| "no answer in time".to_owned())?
-        .map_err(|fault| fault.to_string())
+    told.map_err(|_| "no answer in time".to_owned())?.map_err(|fault| fault.to_string())
 }
 
 /// Ends a session: its id is good no more, and its upstream sessions are closed.

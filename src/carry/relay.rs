@@ -35,15 +35,7 @@ pub(super) async fn relay<D: Downstream>(
 ) -> Result<(), Stop> {
     let (head, form) = read_head(&link);
     trace.status = head.status;
-    let mut relay = Relay {
-        conversation,
-        pool,
-        endpoint,
-        link: &mut link,
-        down,
-        deadline,
-        trace,
-    };
+    let mut relay = Relay { conversation, pool, endpoint, link: &mut link, down, deadline, trace };
     let done = match (head.status, form) {
         (200, Form::Events) => relay.events(head).await,
         (200, Form::Json) => relay.json(head).await,
@@ -73,15 +65,7 @@ pub(super) fn read_head(link: &Link) -> (AnswerHead, Form) {
     };
     let length = field(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let status = link.head().map_or(502, |head| head.status.as_u16());
-    (
-        AnswerHead {
-            status,
-            content_type,
-            content_length: length,
-            retry_after: field(RETRY_AFTER),
-        },
-        form,
-    )
+    (AnswerHead { status, content_type, content_length: length, retry_after: field(RETRY_AFTER) }, form)
 }
 
 struct Relay<'r, 'c, D> {
@@ -99,12 +83,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
     async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
         self.endpoint.answered();
-        self.down
-            .begin(AnswerHead {
-                content_length: None,
-                ..head
-            })
-            .await?;
+        self.down.begin(AnswerHead { content_length: None, ..head }).await?;
         let mut tail = Tail::default();
         loop {
             match self.next().await {
@@ -155,10 +134,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
         };
         self.check(&held, complete)?;
         self.down
-            .begin(AnswerHead {
-                content_length: head.content_length.or(complete.then_some(bytes as u64)),
-                ..head
-            })
+            .begin(AnswerHead { content_length: head.content_length.or(complete.then_some(bytes as u64)), ..head })
             .await?;
         for chunk in held {
             self.pass(chunk).await?;
@@ -189,11 +165,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
             (_, true) => last == Some(&b'}'),
             (_, false) => true,
         };
-        if first == Some(&b'{') && plausible {
-            Ok(())
-        } else {
-            Err(self.bad_reply("its body is no JSON-RPC message"))
-        }
+        if first == Some(&b'{') && plausible { Ok(()) } else { Err(self.bad_reply("its body is no JSON-RPC message")) }
     }
 
     /// Everything but 200 with JSON or events.
@@ -215,19 +187,12 @@ impl<D: Downstream> Relay<'_, '_, D> {
                 if status >= 500 {
                     self.pool.failed(self.endpoint);
                 }
-                self.down
-                    .begin(AnswerHead {
-                        content_length: Some(body.len() as u64),
-                        ..head
-                    })
-                    .await?;
+                self.down.begin(AnswerHead { content_length: Some(body.len() as u64), ..head }).await?;
                 self.pass(body).await?;
                 Ok(self.down.end().await?)
             }
             429 | 503 => {
-                let retry_after = head
-                    .retry_after
-                    .and_then(|value| value.to_str().map(str::to_owned).ok());
+                let retry_after = head.retry_after.and_then(|value| value.to_str().map(str::to_owned).ok());
                 Err(self.failed(Reason::Overloaded { status, retry_after }))
             }
             _ => Err(self.bad_reply(&format!("HTTP status {status}, {}", describe(&head.content_type)))),

@@ -25,19 +25,14 @@ pub(super) fn url(place: &Place<'_>) -> Option<Uri> {
     const EXAMPLE: &str = "as in http://127.0.0.1:3100/mcp";
     let text = place.text()?;
     if text.contains('#') {
-        return place.refuse(format_args!(
-            "a URL cannot have a fragment here; remove the `#` and what follows, {EXAMPLE}"
-        ));
+        return place
+            .refuse(format_args!("a URL cannot have a fragment here; remove the `#` and what follows, {EXAMPLE}"));
     }
     let Ok(uri) = text.parse::<Uri>() else {
-        return place.refuse(format_args!(
-            "this is no URL; write scheme, host, port and path, {EXAMPLE}"
-        ));
+        return place.refuse(format_args!("this is no URL; write scheme, host, port and path, {EXAMPLE}"));
     };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return place.refuse(format_args!(
-            "a URL starts with http:// or https:// here; write it so, {EXAMPLE}"
-        ));
+        return place.refuse(format_args!("a URL starts with http:// or https:// here; write it so, {EXAMPLE}"));
     }
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     if authority.contains('@') {
@@ -57,14 +52,9 @@ pub(super) fn url(place: &Place<'_>) -> Option<Uri> {
 /// The application beside a sidecar: plain HTTP, one address, everything on it.
 pub(super) fn passthrough(place: &Place<'_>) -> Option<SocketAddr> {
     let text = place.text()?;
-    let authority = text
-        .strip_prefix("http://")
-        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let addr = authority.and_then(|authority| match authority.strip_prefix("localhost:") {
-        Some(port) => port
-            .parse()
-            .ok()
-            .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         None => authority.parse().ok(),
     });
     match addr.filter(|addr| addr.port() != 0) {
@@ -96,9 +86,7 @@ pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
     }
     let last = host.rsplit('.').next().unwrap_or_default();
     let label = |label: &str| {
-        let allowed = label
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let allowed = label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
         (1..=63).contains(&label.len()) && allowed && !label.starts_with('-') && !label.ends_with('-')
     };
     match host {

@@ -43,21 +43,15 @@ fn from_auth(place: &Place<'_>) -> Option<Credentials> {
         Kind::None => &["token", "name", "value"],
     };
     for key in strangers {
-        let _: Option<()> = section.optional(key, |place| {
-            place.refuse("this does not belong to that `type`; remove it")
-        });
+        let _: Option<()> =
+            section.optional(key, |place| place.refuse("this does not belong to that `type`; remove it"));
     }
     match kind {
-        Kind::Bearer => section
-            .required("token", "token: \"${FILES_TOKEN}\"", bearer)
-            .map(|token| vec![token]),
+        Kind::Bearer => section.required("token", "token: \"${FILES_TOKEN}\"", bearer).map(|token| vec![token]),
         Kind::Header => {
-            let name = section.required("name", "name: x-api-key", |place| {
-                credential_name(place, &place.text()?)
-            });
-            let value = section.required("value", "value: \"${FILES_KEY}\"", |place| {
-                secret_value(place, &place.text()?)
-            });
+            let name = section.required("name", "name: x-api-key", |place| credential_name(place, &place.text()?));
+            let value =
+                section.required("value", "value: \"${FILES_KEY}\"", |place| secret_value(place, &place.text()?));
             Some(vec![(name?, value?)])
         }
         Kind::None => Some(Vec::new()),
@@ -74,22 +68,13 @@ fn from_headers(place: &Place<'_>) -> Option<Credentials> {
 }
 
 fn from_litellm(server: &Section<'_>) -> Option<Credentials> {
-    let kinds = [
-        ("bearer_token", Kind::Bearer),
-        ("api_key", Kind::Header),
-        ("none", Kind::None),
-    ];
+    let kinds = [("bearer_token", Kind::Bearer), ("api_key", Kind::Header), ("none", Kind::None)];
     let kind = server.required("auth_type", "auth_type: bearer_token", |place| place.choice(&kinds))?;
-    let value = server
-        .find("authentication_token")
-        .or_else(|| server.find("auth_value"));
+    let value = server.find("authentication_token").or_else(|| server.find("auth_value"));
     match (kind, value) {
         (Kind::None, _) => Some(Vec::new()),
         (_, None) => {
-            server.refuse_at(
-                "auth_type",
-                "the `auth_value` is missing; write it, as in \"${FILES_TOKEN}\"",
-            );
+            server.refuse_at("auth_type", "the `auth_value` is missing; write it, as in \"${FILES_TOKEN}\"");
             None
         }
         (Kind::Bearer, Some(place)) => bearer(&place).map(|token| vec![token]),

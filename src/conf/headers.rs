@@ -24,21 +24,14 @@ const OWN: [&str; 16] = [
 ];
 
 /// What a client shows to the gateway and no upstream may see.
-const CLIENT_CREDENTIALS: [&str; 5] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-admin-api-key",
-    "x-api-key",
-];
+const CLIENT_CREDENTIALS: [&str; 5] =
+    ["authorization", "cookie", "proxy-authorization", "x-admin-api-key", "x-api-key"];
 
 /// A header that the gateway is to send with a credential in it.
 pub(super) fn credential_name(place: &Place<'_>, text: &str) -> Option<HeaderName> {
     let name = name(place, text)?;
     if is_own(&name) {
-        return place.refuse(format_args!(
-            "the gateway writes the header {name} itself; leave it out"
-        ));
+        return place.refuse(format_args!("the gateway writes the header {name} itself; leave it out"));
     }
     Some(name)
 }
@@ -76,9 +69,7 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 fn name(place: &Place<'_>, text: &str) -> Option<HeaderName> {
     match HeaderName::from_bytes(text.as_bytes()) {
         Ok(name) => Some(name),
-        Err(_) => place.refuse(format_args!(
-            "{text:?} is no name of a header; write one, as in x-tenant"
-        )),
+        Err(_) => place.refuse(format_args!("{text:?} is no name of a header; write one, as in x-tenant")),
     }
 }
 

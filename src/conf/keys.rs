@@ -42,27 +42,14 @@ fn key(place: &Place<'_>, ids: &mut Duplicates<String>, digests: &mut Duplicates
     let id = section.required("id", "id: app", id);
     let digest = section.required("key", "key: \"${TOLLBRIDGE_KEY}\"", secret);
     if let Some(line) = id.as_ref().and_then(|id| ids.first(id.clone(), place.line)) {
-        section.refuse_at(
-            "id",
-            format_args!("the key on line {line} has this id already; give each key its own"),
-        );
+        section.refuse_at("id", format_args!("the key on line {line} has this id already; give each key its own"));
     }
     if let Some(line) = digest.and_then(|digest| digests.first(digest, place.line)) {
-        section.refuse_at(
-            "key",
-            format_args!("the key on line {line} has this secret already; give each key its own"),
-        );
+        section.refuse_at("key", format_args!("the key on line {line} has this secret already; give each key its own"));
     }
-    let role = section.or("role", Role::User, |place| {
-        place.choice(&[("user", Role::User), ("admin", Role::Admin)])
-    });
+    let role = section.or("role", Role::User, |place| place.choice(&[("user", Role::User), ("admin", Role::Admin)]));
     let grant = section.or("servers", Grant::Every, grant);
-    Some(KeyRecord {
-        id: id.unwrap_or_default(),
-        digest: digest.unwrap_or_default(),
-        role,
-        grant,
-    })
+    Some(KeyRecord { id: id.unwrap_or_default(), digest: digest.unwrap_or_default(), role, grant })
 }
 
 fn id(place: &Place<'_>) -> Option<String> {
@@ -70,9 +57,8 @@ fn id(place: &Place<'_>) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | ':');
     if id.is_empty() || id.len() > ID_CHARACTERS_MAX || !id.chars().all(allowed) {
         let quoted = place.quoted();
-        return place.refuse(format_args!(
-            "{quoted} is no id of a key; write 1 to 64 characters of A-Z a-z 0-9 . _ - @ :"
-        ));
+        return place
+            .refuse(format_args!("{quoted} is no id of a key; write 1 to 64 characters of A-Z a-z 0-9 . _ - @ :"));
     }
     Some(id)
 }
@@ -86,10 +72,7 @@ fn secret(place: &Place<'_>) -> Option<KeyDigest> {
         },
         None => digest(secret.as_bytes()),
     };
-    if KNOWN_SECRETS
-        .iter()
-        .any(|known| self::digest(known.as_bytes()) == digest)
-    {
+    if KNOWN_SECRETS.iter().any(|known| self::digest(known.as_bytes()) == digest) {
         return place.refuse("this secret is a well-known default; write a random one, from `openssl rand -hex 24`");
     }
     if secret.chars().count() < SECRET_CHARACTERS_MIN {
@@ -103,10 +86,7 @@ fn secret(place: &Place<'_>) -> Option<KeyDigest> {
 }
 
 pub(super) fn from_hex(hex: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = hex
-        .chars()
-        .map(|c| c.to_digit(16)?.try_into().ok())
-        .collect::<Option<_>>()?;
+    let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     let (pairs, []) = digits.as_chunks::<2>() else {
         return None;
     };
@@ -129,15 +109,9 @@ fn pattern(place: &Place<'_>) -> Option<String> {
         return Some(id.as_str().to_owned());
     }
     let pattern = text.to_ascii_lowercase().replace(['.', '_'], "-");
-    if pattern.contains('*')
-        && pattern
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*'))
-    {
+    if pattern.contains('*') && pattern.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*')) {
         return Some(pattern);
     }
     let quoted = place.quoted();
-    place.refuse(format_args!(
-        "{quoted} names no server; write a server id, or a pattern with stars, as in files-*"
-    ))
+    place.refuse(format_args!("{quoted} names no server; write a server id, or a pattern with stars, as in files-*"))
 }

@@ -20,11 +20,7 @@ const LIMITS: &[&str] = &[
 
 pub(super) fn limits(root: &Section<'_>) -> Limits {
     let section = root.child("limits", LIMITS);
-    let wait = |key, seconds| {
-        section.or(key, Duration::from_secs(seconds), |place| {
-            place.duration(MILLISECOND..=DAY)
-        })
-    };
+    let wait = |key, seconds| section.or(key, Duration::from_secs(seconds), |place| place.duration(MILLISECOND..=DAY));
     let limits = Limits {
         head_bytes: section.or("head_bytes", 32 * KIB, |place| place.size(KIB..=MIB)),
         head_fields: section.or("head_fields", 100, |place| place.count(10..=1000)),
@@ -38,11 +34,7 @@ pub(super) fn limits(root: &Section<'_>) -> Limits {
         page: section.or("page", 1000, |place| place.count(1..=100_000)),
     };
     if limits.body_bytes > limits.buffered_bytes_total {
-        let key = if section.find("body_bytes").is_some() {
-            "body_bytes"
-        } else {
-            "buffered_bytes_total"
-        };
+        let key = if section.find("body_bytes").is_some() { "body_bytes" } else { "buffered_bytes_total" };
         section.refuse_at(
             key,
             format_args!(
@@ -58,15 +50,9 @@ pub(super) fn limits(root: &Section<'_>) -> Limits {
 pub(super) fn discovery(root: &Section<'_>) -> Discovery {
     let section = root.child("discovery", &["interval", "timeout", "start_wait"]);
     Discovery {
-        interval: section.or("interval", Duration::from_secs(15), |place| {
-            place.duration(MILLISECOND..=DAY)
-        }),
-        timeout: section.or("timeout", Duration::from_secs(5), |place| {
-            place.duration(MILLISECOND..=DAY)
-        }),
-        start_wait: section.or("start_wait", 250 * MILLISECOND, |place| {
-            place.duration(Duration::ZERO..=DAY)
-        }),
+        interval: section.or("interval", Duration::from_secs(15), |place| place.duration(MILLISECOND..=DAY)),
+        timeout: section.or("timeout", Duration::from_secs(5), |place| place.duration(MILLISECOND..=DAY)),
+        start_wait: section.or("start_wait", 250 * MILLISECOND, |place| place.duration(Duration::ZERO..=DAY)),
     }
 }
 
@@ -74,9 +60,7 @@ pub(super) fn session(root: &Section<'_>) -> Session {
     let section = root.child("session", &["max_age", "idle", "count"]);
     Session {
         max_age: section.or("max_age", DAY, |place| place.duration(MILLISECOND..=30 * DAY)),
-        idle: section.or("idle", Duration::from_secs(60 * 60), |place| {
-            place.duration(MILLISECOND..=30 * DAY)
-        }),
+        idle: section.or("idle", Duration::from_secs(60 * 60), |place| place.duration(MILLISECOND..=30 * DAY)),
         count: section.or("count", 100_000, |place| place.count(1..=10_000_000)),
     }
 }
@@ -84,24 +68,13 @@ pub(super) fn session(root: &Section<'_>) -> Session {
 pub(super) fn drain(root: &Section<'_>) -> Drain {
     let section = root.child("drain", &["accept", "exit"]);
     let drain = Drain {
-        accept: section.or("accept", Duration::from_secs(5), |place| {
-            place.duration(Duration::ZERO..=DAY)
-        }),
-        exit: section.or("exit", Duration::from_secs(25), |place| {
-            place.duration(Duration::ZERO..=DAY)
-        }),
+        accept: section.or("accept", Duration::from_secs(5), |place| place.duration(Duration::ZERO..=DAY)),
+        exit: section.or("exit", Duration::from_secs(25), |place| place.duration(Duration::ZERO..=DAY)),
     };
     if drain.accept > drain.exit {
-        let key = if section.find("exit").is_some() {
-            "exit"
-        } else {
-            "accept"
-        };
+        let key = if section.find("exit").is_some() { "exit" } else { "accept" };
         let (accept, exit) = (Spelled(drain.accept), Spelled(drain.exit));
-        section.refuse_at(
-            key,
-            format_args!("`accept` ({accept}) is longer than `exit` ({exit}); raise `exit`"),
-        );
+        section.refuse_at(key, format_args!("`accept` ({accept}) is longer than `exit` ({exit}); raise `exit`"));
     }
     drain
 }

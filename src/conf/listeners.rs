@@ -30,25 +30,14 @@ pub(super) fn read(root: &Section<'_>, keys: &[KeyRecord]) -> Listeners {
         ));
     }
     if passthrough.is_some_and(|app| address::clash(app, listen.addr)) {
-        root.refuse_at(
-            "passthrough",
-            "this is where the gateway itself listens; write the address of the application",
-        );
+        root.refuse_at("passthrough", "this is where the gateway itself listens; write the address of the application");
     }
-    Listeners {
-        listen,
-        admin,
-        passthrough,
-    }
+    Listeners { listen, admin, passthrough }
 }
 
 fn listen<'a>(root: &Section<'a>, keys: &[KeyRecord]) -> (Listen, Place<'a>) {
-    let mut listen = Listen {
-        addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
-        tls: None,
-        hosts: Vec::new(),
-        origins: Vec::new(),
-    };
+    let mut listen =
+        Listen { addr: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None, hosts: Vec::new(), origins: Vec::new() };
     let Some(place) = root.find("listen") else {
         return (listen, root.place.clone());
     };
@@ -102,10 +91,7 @@ pub(super) fn readable(place: &Place<'_>) -> Option<PathBuf> {
     let opened = File::open(&path).and_then(|file| file.metadata());
     match opened {
         Ok(metadata) if metadata.is_file() => Some(path),
-        Ok(_) => place.refuse(format_args!(
-            "{} is no file; write the path of a PEM file",
-            place.quoted()
-        )),
+        Ok(_) => place.refuse(format_args!("{} is no file; write the path of a PEM file", place.quoted())),
         Err(error) => place.refuse(format_args!(
             "cannot read {} ({error}); write the path of a PEM file that this user may read",
             place.quoted()
@@ -114,12 +100,7 @@ pub(super) fn readable(place: &Place<'_>) -> Option<PathBuf> {
 }
 
 fn texts(section: &Section<'_>, key: &str, read: fn(&Place<'_>) -> Option<String>) -> Vec<String> {
-    section
-        .optional(key, Place::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(read)
-        .collect()
+    section.optional(key, Place::items).unwrap_or_default().iter().filter_map(read).collect()
 }
 
 fn host(place: &Place<'_>) -> Option<String> {
@@ -135,10 +116,7 @@ fn host(place: &Place<'_>) -> Option<String> {
 
 fn origin(place: &Place<'_>) -> Option<String> {
     let origin = place.text()?.to_ascii_lowercase();
-    let authority = origin
-        .split_once("://")
-        .filter(|(scheme, _)| !scheme.is_empty())
-        .map_or("", |(_, rest)| rest);
+    let authority = origin.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map_or("", |(_, rest)| rest);
     let marks = |c: char| matches!(c, '/' | '?' | '#' | '@' | '*') || c.is_whitespace();
     if authority.is_empty() || authority.contains(marks) {
         let quoted = place.quoted();

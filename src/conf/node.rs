@@ -38,10 +38,7 @@ pub(super) struct Entry {
 /// The tree, beside the duplicate keys in it (of which the first one counts).
 pub(super) fn parse(text: &str) -> Result<(Node, Vec<Problem>), Problem> {
     if text.len() > FILE_BYTES_MAX {
-        return Err(problem(
-            0,
-            "the file is larger than 1 MiB; a configuration is not, so check which file this is",
-        ));
+        return Err(problem(0, "the file is larger than 1 MiB; a configuration is not, so check which file this is"));
     }
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -49,13 +46,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Problem>), Problem> {
     options.block_nesting_limit = DEPTH_MAX;
     let text = text.trim_start_matches('\u{feff}');
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder {
-        text,
-        parser,
-        anchors: HashMap::new(),
-        nodes: 0,
-        duplicates: Vec::new(),
-    };
+    let mut builder = Builder { text, parser, anchors: HashMap::new(), nodes: 0, duplicates: Vec::new() };
     let root = builder.document()?;
     Ok((root, builder.duplicates))
 }
@@ -75,10 +66,7 @@ impl<'t> Builder<'t> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => {
-                    return Ok(root.unwrap_or(Node {
-                        line: 1,
-                        value: Value::Null,
-                    }));
+                    return Ok(root.unwrap_or(Node { line: 1, value: Value::Null }));
                 }
                 Event::DocumentStart(..) if root.is_some() => {
                     let what = "a second document starts here; a configuration is one document, so remove the `---`";
@@ -95,10 +83,7 @@ impl<'t> Builder<'t> {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
                 let line = error.marker().line();
-                Err(problem(
-                    line,
-                    format!("this is not YAML: {}; {}", error.info(), self.advice(line)),
-                ))
+                Err(problem(line, format!("this is not YAML: {}; {}", error.info(), self.advice(line))))
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -132,10 +117,7 @@ impl<'t> Builder<'t> {
             }
             Event::Alias(anchor) => (self.repeated(anchor, line)?, 0),
             _ => {
-                return Err(problem(
-                    line,
-                    "this is not YAML that can be read here; write keys, lists and text only",
-                ));
+                return Err(problem(line, "this is not YAML that can be read here; write keys, lists and text only"));
             }
         };
         let node = Node { line, value };
@@ -166,10 +148,7 @@ impl<'t> Builder<'t> {
             };
             let line = span.start.line();
             let Event::Scalar(key, ..) = event else {
-                return Err(problem(
-                    line,
-                    "a key must be plain text, as in `listen: 127.0.0.1:8080`",
-                ));
+                return Err(problem(line, "a key must be plain text, as in `listen: 127.0.0.1:8080`"));
             };
             let key = key.into_owned();
             let (event, span) = self.next()?;
@@ -186,10 +165,7 @@ impl<'t> Builder<'t> {
 
     fn repeated(&mut self, anchor: usize, line: usize) -> Result<Value, Problem> {
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err(problem(
-                line,
-                "this alias stands inside of what it repeats; write the value out",
-            ));
+            return Err(problem(line, "this alias stands inside of what it repeats; write the value out"));
         };
         let node = node.clone();
         self.count(size(&node), line)?;
@@ -199,10 +175,7 @@ impl<'t> Builder<'t> {
     fn count(&mut self, more: usize, line: usize) -> Result<(), Problem> {
         self.nodes += more;
         if self.nodes > NODES_MAX {
-            return Err(problem(
-                line,
-                "the file has more than 100000 values (aliases count each time); write less",
-            ));
+            return Err(problem(line, "the file has more than 100000 values (aliases count each time); write less"));
         }
         Ok(())
     }
@@ -216,10 +189,9 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
 /// `!!str` and its like change nothing here; `!include`, which somebody counts on, would be ignored.
 fn known_tag(tag: Option<&Tag>, line: usize) -> Result<(), Problem> {
     match tag {
-        Some(tag) if tag.is_custom() => Err(problem(
-            line,
-            "tags (!name) are not read; write the value itself, ${NAME} or ${file:/path}",
-        )),
+        Some(tag) if tag.is_custom() => {
+            Err(problem(line, "tags (!name) are not read; write the value itself, ${NAME} or ${file:/path}"))
+        }
         _ => Ok(()),
     }
 }
@@ -233,8 +205,5 @@ fn size(node: &Node) -> usize {
 }
 
 fn problem(line: usize, message: impl Into<String>) -> Problem {
-    Problem {
-        line,
-        message: message.into(),
-    }
+    Problem { line, message: message.into() }
 }

@@ -19,20 +19,13 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(super) fn new(environment: Environment<'a>, problems: Vec<Problem>) -> Reading<'a> {
-        Reading {
-            environment,
-            problems: RefCell::new(problems),
-        }
+        Reading { environment, problems: RefCell::new(problems) }
     }
 
     pub(super) fn finish(self) -> Result<(), Problems> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.line);
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Problems(problems))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 }
 
@@ -47,22 +40,14 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub(super) fn root(reading: &'a Reading<'a>, node: &'a Node) -> Place<'a> {
-        Place {
-            reading,
-            node,
-            line: node.line,
-            path: String::new(),
-        }
+        Place { reading, node, line: node.line, path: String::new() }
     }
 
     /// Notes a problem here. That it returns `None` lets a reader end with it.
     pub(super) fn refuse<T>(&self, message: impl Display) -> Option<T> {
         let separator = if self.path.is_empty() { "" } else { ": " };
         let message = format!("{}{separator}{message}", self.path);
-        self.reading.problems.borrow_mut().push(Problem {
-            line: self.line,
-            message,
-        });
+        self.reading.problems.borrow_mut().push(Problem { line: self.line, message });
         None
     }
 
@@ -79,9 +64,7 @@ impl<'a> Place<'a> {
         let Value::Scalar(text) = &self.node.value else {
             return self.refuse(format_args!("here stands {}; write one value", kind(&self.node.value)));
         };
-        secrets::expand(text, self.reading.environment)
-            .or_else(|message| self.refuse(message).ok_or(()))
-            .ok()
+        secrets::expand(text, self.reading.environment).or_else(|message| self.refuse(message).ok_or(())).ok()
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -90,10 +73,7 @@ impl<'a> Place<'a> {
 
     pub(super) fn items(&self) -> Option<Vec<Place<'a>>> {
         let Value::List(items) = &self.node.value else {
-            return self.refuse(format_args!(
-                "here stands {}; write a list, as in [a, b]",
-                kind(&self.node.value)
-            ));
+            return self.refuse(format_args!("here stands {}; write a list, as in [a, b]", kind(&self.node.value)));
         };
         let place = |(index, node): (usize, &'a Node)| Place {
             reading: self.reading,
@@ -109,28 +89,16 @@ impl<'a> Place<'a> {
         match &self.node.value {
             Value::Map(entries) => Some(Section::new(self.clone(), entries, known)),
             Value::Null if self.path.is_empty() => Some(Section::new(self.clone(), &[], known)),
-            other => self.refuse(format_args!(
-                "here stands {}; write keys: {}",
-                kind(other),
-                known.join(", ")
-            )),
+            other => self.refuse(format_args!("here stands {}; write keys: {}", kind(other), known.join(", "))),
         }
     }
 
     /// A map whose keys are names that the file gives.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, Place<'a>)>> {
         let Value::Map(entries) = &self.node.value else {
-            return self.refuse(format_args!(
-                "here stands {}; write `name: value` lines",
-                kind(&self.node.value)
-            ));
+            return self.refuse(format_args!("here stands {}; write `name: value` lines", kind(&self.node.value)));
         };
-        Some(
-            entries
-                .iter()
-                .map(|entry| (entry.key.as_str(), self.within(entry)))
-                .collect(),
-        )
+        Some(entries.iter().map(|entry| (entry.key.as_str(), self.within(entry))).collect())
     }
 
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
@@ -139,11 +107,7 @@ impl<'a> Place<'a> {
             return Some(*choice);
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.refuse(format_args!(
-            "{} is not known here; write one of {}",
-            self.quoted(),
-            names.join(", ")
-        ))
+        self.refuse(format_args!("{} is not known here; write one of {}", self.quoted(), names.join(", ")))
     }
 
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
@@ -160,9 +124,7 @@ impl<'a> Place<'a> {
         let text = self.text()?;
         let Some(size) = quantity::size(&text) else {
             let quoted = self.quoted();
-            return self.refuse(format_args!(
-                "{quoted} is no size; write bytes, or a unit, as in 64KiB or 4MiB"
-            ));
+            return self.refuse(format_args!("{quoted} is no size; write bytes, or a unit, as in 64KiB or 4MiB"));
         };
         self.within_range(size, range, SpelledSize)
     }
@@ -170,10 +132,7 @@ impl<'a> Place<'a> {
     pub(super) fn count(&self, range: RangeInclusive<usize>) -> Option<usize> {
         let text = self.text()?;
         let Ok(count) = text.parse::<usize>() else {
-            return self.refuse(format_args!(
-                "{} is no whole number; write one, as in 100",
-                self.quoted()
-            ));
+            return self.refuse(format_args!("{} is no whole number; write one, as in 100", self.quoted()));
         };
         self.within_range(count, range, |count| count)
     }
@@ -187,10 +146,7 @@ impl<'a> Place<'a> {
             return Some(value);
         }
         let (least, most) = (spell(*range.start()), spell(*range.end()));
-        self.refuse(format_args!(
-            "{} is out of range; write {least} to {most}",
-            self.quoted()
-        ))
+        self.refuse(format_args!("{} is out of range; write {least} to {most}", self.quoted()))
     }
 }
 

@@ -25,11 +25,7 @@ const SIZE_UNITS: [(&str, usize); 8] = [
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let (_, milliseconds) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(*milliseconds)
-        .map(Duration::from_millis)
+    number.parse::<u64>().ok()?.checked_mul(*milliseconds).map(Duration::from_millis)
 }
 
 pub(super) fn size(text: &str) -> Option<usize> {
@@ -50,9 +46,7 @@ pub(super) struct Spelled(pub(super) Duration);
 impl fmt::Display for Spelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let exact = DURATION_UNITS
-            .iter()
-            .find(|(_, unit)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit));
+        let exact = DURATION_UNITS.iter().find(|(_, unit)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit));
         let (name, unit) = exact.unwrap_or(&("s", 1_000));
         write!(f, "{}{name}", milliseconds / unit)
     }
@@ -64,9 +58,7 @@ pub(super) struct SpelledSize(pub(super) usize);
 impl fmt::Display for SpelledSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = SIZE_UNITS.iter().filter(|(name, _)| name.ends_with("iB"));
-        let exact = units
-            .into_iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let exact = units.into_iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         let (name, unit) = exact.unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / unit)
     }

@@ -34,10 +34,7 @@ pub fn load(path: &Path) -> Result<Conf, Problems> {
     // One byte more than may be, so that `parse` sees what is too large.
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text));
     if let Err(error) = read {
-        let message = format!(
-            "cannot read {} ({error}); name a file in UTF-8 that this user may read",
-            path.display()
-        );
+        let message = format!("cannot read {} ({error}); name a file in UTF-8 that this user may read", path.display());
         return Err(Problem { line: 0, message }.into());
     }
     parse(&text, &|name| std::env::var(name).ok())
@@ -48,29 +45,17 @@ pub fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result
     let reading = Reading::new(environment, duplicates);
     let conf = Place::root(&reading, &node).section(ROOT).map(|root| conf(&root));
     reading.finish()?;
-    conf.ok_or_else(|| {
-        Problem {
-            line: 0,
-            message: "the file holds no configuration".to_owned(),
-        }
-        .into()
-    })
+    conf.ok_or_else(|| Problem { line: 0, message: "the file holds no configuration".to_owned() }.into())
 }
 
 fn conf(root: &Section<'_>) -> Conf {
     let keys = keys::read(root);
     let listeners = listeners::read(root, &keys);
-    let namings = [
-        ("always", Naming::Always),
-        ("conditional", Naming::Conditional),
-        ("never", Naming::Never),
-    ];
+    let namings = [("always", Naming::Always), ("conditional", Naming::Conditional), ("never", Naming::Never)];
     Conf {
         listen: listeners.listen,
         admin: listeners.admin,
-        threads: root
-            .optional("threads", |place| place.count(1..=1024))
-            .unwrap_or_else(available_parallelism),
+        threads: root.optional("threads", |place| place.count(1..=1024)).unwrap_or_else(available_parallelism),
         naming: root.or("naming", Naming::Always, |place| place.choice(&namings)),
         passthrough: listeners.passthrough,
         keys,
@@ -95,10 +80,7 @@ fn access_log(place: &Place<'_>) -> Option<AccessLog> {
         return match place.text()?.as_str() {
             "stdout" => Some(AccessLog::Stdout),
             "off" => Some(AccessLog::Off),
-            _ => place.refuse(format_args!(
-                "{} is no log; write stdout, off or {{file: PATH}}",
-                place.quoted()
-            )),
+            _ => place.refuse(format_args!("{} is no log; write stdout, off or {{file: PATH}}", place.quoted())),
         };
     }
     let section = place.section(&["file"])?;

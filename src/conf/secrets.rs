@@ -46,10 +46,7 @@ fn look_up(reference: &str, environment: Environment<'_>) -> Result<String, Stri
 }
 
 fn is_name(reference: &str) -> bool {
-    let start = reference
-        .chars()
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    let start = reference.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
     start && reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -57,9 +54,7 @@ fn is_name(reference: &str) -> bool {
 fn read(path: &str) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(SECRET_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
+    file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > SECRET_BYTES_MAX {
         return Err("it is larger than 64 KiB".to_owned());
     }

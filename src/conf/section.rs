@@ -42,16 +42,13 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         match self.find(key) {
             Some(place) => read(&place),
-            None => self
-                .place
-                .refuse(format_args!("`{key}` is missing; write it, as in `{example}`")),
+            None => self.place.refuse(format_args!("`{key}` is missing; write it, as in `{example}`")),
         }
     }
 
     /// A section in this one, of which every key may be left out, and so may the whole.
     pub(super) fn child(&self, key: &str, known: &'static [&'static str]) -> Section<'a> {
-        self.optional(key, |place| place.section(known))
-            .unwrap_or_else(|| Section::new(self.place.clone(), &[], known))
+        self.optional(key, |place| place.section(known)).unwrap_or_else(|| Section::new(self.place.clone(), &[], known))
     }
 
     /// Problem at `key`'s place, or at the section's, where the key was left out.
@@ -68,12 +65,7 @@ impl<'a> Place<'a> {
             _ => entry.line,
         };
         let separator = if self.path.is_empty() { "" } else { "." };
-        Place {
-            reading: self.reading,
-            node: &entry.node,
-            line,
-            path: format!("{}{separator}{}", self.path, entry.key),
-        }
+        Place { reading: self.reading, node: &entry.node, line, path: format!("{}{separator}{}", self.path, entry.key) }
     }
 }
 
@@ -84,19 +76,14 @@ fn refuse_unknown(place: &Place<'_>, entry: &Entry, known: &[&str]) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here are {}", known.join(", ")),
     };
-    let place = Place {
-        line: entry.line,
-        ..place.clone()
-    };
+    let place = Place { line: entry.line, ..place.clone() };
     let _: Option<()> = place.refuse(format_args!("unknown key {key:?}; {advice}"));
 }
 
 /// The known key that at most a third of the letters are away from.
 fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |key: &str| key.to_ascii_lowercase().replace('-', "_");
-    let distances = known
-        .iter()
-        .map(|candidate| (distance(&plain(key), &plain(candidate)), *candidate));
+    let distances = known.iter().map(|candidate| (distance(&plain(key), &plain(candidate)), *candidate));
     let (steps, candidate) = distances.min_by_key(|(steps, _)| *steps)?;
     (steps <= candidate.len().div_ceil(3)).then_some(candidate)
 }

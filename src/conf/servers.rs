@@ -63,11 +63,7 @@ fn server(id: ServerId, external_id: &str, place: &Place<'_>) -> Option<Server> 
     carried_over_http(place)?;
     let section = place.section(SERVER)?;
     let endpoints = endpoints(&section);
-    let eras = [
-        ("auto", EraChoice::Auto),
-        ("modern", EraChoice::Modern),
-        ("legacy", EraChoice::Legacy),
-    ];
+    let eras = [("auto", EraChoice::Auto), ("modern", EraChoice::Modern), ("legacy", EraChoice::Legacy)];
     let versions = [("auto", Http::Auto), ("1.1", Http::One), ("2", Http::Two)];
     let server = Server {
         id,
@@ -107,10 +103,7 @@ fn carried_over_http(server: &Place<'_>) -> Option<()> {
                 ));
             }
             _ => {
-                return place.refuse(format_args!(
-                    "{} is no transport; write streamable-http",
-                    place.quoted()
-                ));
+                return place.refuse(format_args!("{} is no transport; write streamable-http", place.quoted()));
             }
         }
     }
@@ -121,17 +114,11 @@ fn endpoints(server: &Section<'_>) -> Option<Endpoints> {
     match (server.find("url"), server.find("endpoints")) {
         (Some(place), None) => {
             let uri = address::url(&place)?;
-            Some(if address::is_fixed(&uri) {
-                Endpoints::Static(vec![uri])
-            } else {
-                Endpoints::Dns(uri)
-            })
+            Some(if address::is_fixed(&uri) { Endpoints::Static(vec![uri]) } else { Endpoints::Dns(uri) })
         }
         (None, Some(place)) => several(&place).map(Endpoints::Static),
         (Some(_), Some(place)) => place.refuse("there is a `url` as well; write `url` or `endpoints`"),
-        (None, None) => server
-            .place
-            .refuse("`url` is missing; write it, as in `url: http://127.0.0.1:3100/mcp`"),
+        (None, None) => server.place.refuse("`url` is missing; write it, as in `url: http://127.0.0.1:3100/mcp`"),
     }
 }
 
@@ -159,12 +146,8 @@ fn several(place: &Place<'_>) -> Option<Vec<Uri>> {
 fn health(server: &Section<'_>) -> Health {
     let section = server.child("health", &["interval", "timeout"]);
     Health {
-        interval: section.or("interval", Duration::from_secs(5), |place| {
-            place.duration(MILLISECOND..=DAY)
-        }),
-        timeout: section.or("timeout", Duration::from_secs(1), |place| {
-            place.duration(MILLISECOND..=DAY)
-        }),
+        interval: section.or("interval", Duration::from_secs(5), |place| place.duration(MILLISECOND..=DAY)),
+        timeout: section.or("timeout", Duration::from_secs(1), |place| place.duration(MILLISECOND..=DAY)),
     }
 }
 
@@ -177,16 +160,10 @@ fn timeout(server: &Section<'_>) -> Timeout {
         call_max: duration("call_max", Duration::from_secs(15 * 60)),
     };
     if timeout.call > timeout.call_max {
-        let key = if section.find("call").is_some() {
-            "call"
-        } else {
-            "call_max"
-        };
+        let key = if section.find("call").is_some() { "call" } else { "call_max" };
         let (call, call_max) = (Spelled(timeout.call), Spelled(timeout.call_max));
-        section.refuse_at(
-            key,
-            format_args!("`call` ({call}) is longer than `call_max` ({call_max}); raise `call_max`"),
-        );
+        section
+            .refuse_at(key, format_args!("`call` ({call}) is longer than `call_max` ({call_max}); raise `call_max`"));
     }
     timeout
 }

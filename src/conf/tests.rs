@@ -6,10 +6,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("TOLLBRIDGE_MASTER_KEY", "c0b7e1f24a9d5836e2f0"),
     ("TOLLBRIDGE_APP_KEY", "5d91a7c3e8b2406f7a1d"),
     ("FILES_TOKEN", "files-token"),
-    (
-        "TOLLBRIDGE_SEAL",
-        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-    ),
+    ("TOLLBRIDGE_SEAL", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
     ("SHORT", "hunter2"),
     ("MINUTE", "60"),
     ("PASSWORD_URL", "http://root:hunter2@10.0.0.1/mcp"),
@@ -17,12 +14,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
 ];
 
 fn read(text: &str) -> Result<Conf, Problems> {
-    parse(text, &|name| {
-        ENVIRONMENT
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| (*value).to_owned())
-    })
+    parse(text, &|name| ENVIRONMENT.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
 }
 
 fn good(text: &str) -> Conf {
@@ -34,11 +26,7 @@ fn example(name: &str) -> String {
 }
 
 fn credential(server: &Server) -> Vec<(&str, &str)> {
-    server
-        .credentials
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-        .collect()
+    server.credentials.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
 }
 
 #[test]
@@ -51,11 +39,7 @@ fn every_example_loads_and_a_reload_changes_nothing() {
 
 #[test]
 fn the_documented_file_is_the_defaults() {
-    assert_eq!(
-        parse(&example("gateway"), &|_| None),
-        parse("", &|_| None),
-        "conf/gateway.yaml against an empty file"
-    );
+    assert_eq!(parse(&example("gateway"), &|_| None), parse("", &|_| None), "conf/gateway.yaml against an empty file");
 }
 
 /// Also the keys that stand there as comments are spelled right, and their values are the defaults.
@@ -71,42 +55,24 @@ fn the_documented_file_shows_every_key() {
     let text = text
         .replace("  keys: []\n", "")
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
-        .replace(
-            "/etc/tollbridge/tls.crt",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"),
-        )
-        .replace(
-            "/etc/tollbridge/tls.key",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"),
-        );
+        .replace("/etc/tollbridge/tls.crt", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"))
+        .replace("/etc/tollbridge/tls.key", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"));
     let conf = good(&text);
     fs::remove_file(&seal).unwrap();
 
-    assert_eq!(
-        conf.seal,
-        good("seal: {keys: [\"${TOLLBRIDGE_SEAL}\"]}").seal,
-        "base64 from a file against hex"
-    );
+    assert_eq!(conf.seal, good("seal: {keys: [\"${TOLLBRIDGE_SEAL}\"]}").seal, "base64 from a file against hex");
     assert_eq!(conf.threads, 2);
     assert_eq!(conf.passthrough, Some("127.0.0.1:8000".parse().unwrap()));
     assert!(conf.listen.tls.is_some());
     assert_eq!(conf.keys.len(), 2);
-    let [files, search] = conf.servers.as_slice() else {
-        panic!("servers, sorted by id: {:?}", conf.servers)
-    };
+    let [files, search] = conf.servers.as_slice() else { panic!("servers, sorted by id: {:?}", conf.servers) };
     assert_eq!((files.id.as_str(), search.id.as_str()), ("files-eu", "search"));
     assert_eq!(
         (files.timeout, files.health, files.era, files.http),
         (search.timeout, search.health, search.era, search.http)
     );
-    assert_eq!(
-        files.endpoints,
-        Endpoints::Dns("http://files.internal:3201/mcp".parse().unwrap())
-    );
-    assert_eq!(
-        search.endpoints,
-        Endpoints::Static(vec!["http://127.0.0.1:3100/mcp".parse().unwrap()])
-    );
+    assert_eq!(files.endpoints, Endpoints::Dns("http://files.internal:3201/mcp".parse().unwrap()));
+    assert_eq!(search.endpoints, Endpoints::Static(vec!["http://127.0.0.1:3100/mcp".parse().unwrap()]));
     assert_eq!(credential(files), [("authorization", "Bearer files-token")]);
 }
 
@@ -120,19 +86,12 @@ mcp_servers:
 mcpServers: {"b": {"type": "http", "url": "http://[::1]:2/mcp", "headers": {"Authorization": "Bearer t", "X-Org": "1"}}}
 "#,
     );
-    let [b, c, git] = conf.servers.as_slice() else {
-        panic!("{:?}", conf.servers)
-    };
+    let [b, c, git] = conf.servers.as_slice() else { panic!("{:?}", conf.servers) };
     assert_eq!((git.id.as_str(), git.external_id.as_str()), ("git-hub-1", "Git.Hub_1"));
     assert_eq!(credential(git), [("x-api-key", "abc")]);
     assert_eq!(credential(b), [("authorization", "Bearer t"), ("x-org", "1")]);
     assert_eq!(c.http, Http::One);
-    assert!(
-        [b, c]
-            .into_iter()
-            .all(|server| matches!(server.endpoints, Endpoints::Static(_))),
-        "need no resolver"
-    );
+    assert!([b, c].into_iter().all(|server| matches!(server.endpoints, Endpoints::Static(_))), "need no resolver");
 }
 
 #[test]
@@ -154,10 +113,7 @@ fn values_are_read_as_text_whatever_yaml_makes_of_them() {
         let text = format!("servers: {{s: {{url: http://h/mcp, auth: {{type: bearer, token: {token}}}}}}}");
         good(&text).servers[0].credentials[0].1.to_str().unwrap().to_owned()
     };
-    assert_eq!(
-        server("\"$${FILES_TOKEN}-${FILES_TOKEN}-$x\""),
-        "Bearer ${FILES_TOKEN}-files-token-$x"
-    );
+    assert_eq!(server("\"$${FILES_TOKEN}-${FILES_TOKEN}-$x\""), "Bearer ${FILES_TOKEN}-files-token-$x");
     assert_eq!(server("0x10"), "Bearer 0x10");
 }
 
@@ -167,16 +123,10 @@ fn a_key_is_given_as_secret_or_digest() {
         "keys: [{id: a, key: abcdefghijklmnop}, {id: b, servers: [Files.*, Git_Hub], role: admin,
          key: \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"}]",
     );
-    assert_eq!(
-        conf.keys[0].digest,
-        tollbridge_filters::auth::digest(b"abcdefghijklmnop")
-    );
+    assert_eq!(conf.keys[0].digest, tollbridge_filters::auth::digest(b"abcdefghijklmnop"));
     assert_eq!(conf.keys[1].digest, tollbridge_filters::auth::digest(b""));
     let patterns = vec!["files-*".to_owned(), "git-hub".to_owned()];
-    assert_eq!(
-        conf.keys[1].grant,
-        tollbridge_filters::permit::Grant::Matching(patterns)
-    );
+    assert_eq!(conf.keys[1].grant, tollbridge_filters::permit::Grant::Matching(patterns));
 }
 
 /// Each text beside the lines and a piece of the message of every problem in it, all and no others.
@@ -186,75 +136,30 @@ fn problems_name_their_line_and_the_way_out() {
         // YAML itself.
         ("listen: 127.0.0.1:1\n  admin: x", &[(2, "this is not YAML: ")]),
         ("a: [1, 2\nb: 3", &[(2, "this is not YAML: ")]),
-        (
-            "threads: 1\nthreads: 2",
-            &[(2, "the key \"threads\" stands on line 1 already")],
-        ),
+        ("threads: 1\nthreads: 2", &[(2, "the key \"threads\" stands on line 1 already")]),
         ("threads: 1\n---\nthreads: 2", &[(2, "a second document")]),
         ("threads: !env THREADS", &[(1, "tags (!name) are not read")]),
         ("threads: 1\n[a]: 2", &[(2, "a key must be plain text")]),
         ("- listen", &[(1, "here stands a list; write keys: listen, ")]),
         ("keys: [{id: a, key: ${SHORT}}]", &[(1, "write \"${NAME}\" in quotes")]),
         // Keys.
-        (
-            "lisen: 127.0.0.1:1",
-            &[(1, "unknown key \"lisen\"; did you mean `listen`?")],
-        ),
-        (
-            "drain:\n  accept: 1s\n  color: red",
-            &[(3, "drain: unknown key \"color\"; known here are accept, exit")],
-        ),
-        (
-            "limits: 3",
-            &[(1, "limits: here stands a single value; write keys: head_bytes, ")],
-        ),
-        (
-            "servers:\n  a:\n    <<: {era: auto}\n    url: http://h/",
-            &[(3, "merge keys are not read")],
-        ),
+        ("lisen: 127.0.0.1:1", &[(1, "unknown key \"lisen\"; did you mean `listen`?")]),
+        ("drain:\n  accept: 1s\n  color: red", &[(3, "drain: unknown key \"color\"; known here are accept, exit")]),
+        ("limits: 3", &[(1, "limits: here stands a single value; write keys: head_bytes, ")]),
+        ("servers:\n  a:\n    <<: {era: auto}\n    url: http://h/", &[(3, "merge keys are not read")]),
         // Quantities and choices.
-        (
-            "drain:\n  exit: 60",
-            &[(
-                2,
-                "drain.exit: \"60\" is no duration; write a number with a unit, as in 60s",
-            )],
-        ),
-        (
-            "drain: {exit: \"${MINUTE}\"}",
-            &[(1, "drain.exit: \"${MINUTE}\" is no duration")],
-        ),
-        (
-            "limits:\n  head_timeout: 0s",
-            &[(2, "limits.head_timeout: \"0s\" is out of range; write 1ms to 24h")],
-        ),
-        (
-            "session: {max_age: 31h, idle: 721h}",
-            &[(1, "session.idle: \"721h\" is out of range; write 1ms to 720h")],
-        ),
-        (
-            "limits: {body_bytes: 4MB/s}",
-            &[(1, "\"4MB/s\" is no size; write bytes, or a unit")],
-        ),
-        (
-            "limits:\n  head_bytes: 2MiB",
-            &[(2, "out of range; write 1KiB to 1MiB")],
-        ),
-        (
-            "limits:\n  body_bytes: 300MiB",
-            &[(2, "one body (`body_bytes`, 300MiB)")],
-        ),
+        ("drain:\n  exit: 60", &[(2, "drain.exit: \"60\" is no duration; write a number with a unit, as in 60s")]),
+        ("drain: {exit: \"${MINUTE}\"}", &[(1, "drain.exit: \"${MINUTE}\" is no duration")]),
+        ("limits:\n  head_timeout: 0s", &[(2, "limits.head_timeout: \"0s\" is out of range; write 1ms to 24h")]),
+        ("session: {max_age: 31h, idle: 721h}", &[(1, "session.idle: \"721h\" is out of range; write 1ms to 720h")]),
+        ("limits: {body_bytes: 4MB/s}", &[(1, "\"4MB/s\" is no size; write bytes, or a unit")]),
+        ("limits:\n  head_bytes: 2MiB", &[(2, "out of range; write 1KiB to 1MiB")]),
+        ("limits:\n  body_bytes: 300MiB", &[(2, "one body (`body_bytes`, 300MiB)")]),
         ("threads: many", &[(1, "threads: \"many\" is no whole number")]),
         ("threads: 0", &[(1, "threads: \"0\" is out of range; write 1 to 1024")]),
         ("naming: sometimes", &[(1, "write one of always, conditional, never")]),
-        (
-            "access_log: stderr",
-            &[(1, "access_log: \"stderr\" is no log; write stdout, off or {file: PATH}")],
-        ),
-        (
-            "drain:\n  accept: 30s",
-            &[(2, "`accept` (30s) is longer than `exit` (25s)")],
-        ),
+        ("access_log: stderr", &[(1, "access_log: \"stderr\" is no log; write stdout, off or {file: PATH}")]),
+        ("drain:\n  accept: 30s", &[(2, "`accept` (30s) is longer than `exit` (25s)")]),
         (
             "servers: {a: {url: ftp://h, timeout: {call: 60}, era: new}}",
             &[
@@ -263,31 +168,19 @@ fn problems_name_their_line_and_the_way_out() {
                 (1, "servers.a.timeout.call: \"60\" is no duration"),
             ],
         ),
-        (
-            "servers: {a: {url: http://h/}, A: {url: http://h/}}",
-            &[(1, "the server on line 1 has the id \"a\"")],
-        ),
+        ("servers: {a: {url: http://h/}, A: {url: http://h/}}", &[(1, "the server on line 1 has the id \"a\"")]),
         // Listeners.
-        (
-            "listen: localhost:8080",
-            &[(1, "\"localhost:8080\" is no address; write an IP address and a port")],
-        ),
+        ("listen: localhost:8080", &[(1, "\"localhost:8080\" is no address; write an IP address and a port")]),
         ("listen: 127.0.0.1:0", &[(1, "write a port from 1 to 65535")]),
         ("admin:\n  listen: 127.0.0.1:8080", &[(2, "share a port")]),
         (
             "listen:\n  addr: 0.0.0.0:8080",
-            &[(
-                2,
-                "listen.addr: 0.0.0.0:8080 is open to other hosts and there are no `keys`",
-            )],
+            &[(2, "listen.addr: 0.0.0.0:8080 is open to other hosts and there are no `keys`")],
         ),
         ("keys: []\nlisten: 0.0.0.0:8080", &[(2, "refuses to start")]),
         (
             "keys:\n  - {id: a, key: abcdefghijklmnop}\nadmin: {listen: \"[::]:9090\"}",
-            &[(
-                3,
-                "admin.listen: [::]:9090 is open to other hosts and no key has `role: admin`",
-            )],
+            &[(3, "admin.listen: [::]:9090 is open to other hosts and no key has `role: admin`")],
         ),
         (
             "listen:\n  tls:\n    cert: /nowhere/tls.crt",
@@ -296,128 +189,56 @@ fn problems_name_their_line_and_the_way_out() {
                 (3, "listen.tls.cert: cannot read \"/nowhere/tls.crt\" (No such file"),
             ],
         ),
-        (
-            "listen:\n  hosts: [a.example, http://b.example]",
-            &[(2, "listen.hosts[1]: ")],
-        ),
-        (
-            "listen:\n  origins:\n    - https://a.example\n    - b.example",
-            &[(4, "is no origin")],
-        ),
-        (
-            "passthrough: https://127.0.0.1:8000",
-            &[(1, "as in http://127.0.0.1:8000")],
-        ),
+        ("listen:\n  hosts: [a.example, http://b.example]", &[(2, "listen.hosts[1]: ")]),
+        ("listen:\n  origins:\n    - https://a.example\n    - b.example", &[(4, "is no origin")]),
+        ("passthrough: https://127.0.0.1:8000", &[(1, "as in http://127.0.0.1:8000")]),
         ("passthrough: http://localhost:8000/app", &[(1, "no path")]),
-        (
-            "passthrough: http://localhost:8080",
-            &[(1, "where the gateway itself listens")],
-        ),
+        ("passthrough: http://localhost:8080", &[(1, "where the gateway itself listens")]),
         // Keys that open.
-        (
-            "keys:\n  - {id: a, key: \"${SHORT}\"}",
-            &[(2, "keys[0].key: this secret is shorter than 16 characters")],
-        ),
-        (
-            "keys:\n  - {id: a, key: \"${MISSING}\"}",
-            &[(2, "the environment variable MISSING is not set")],
-        ),
-        (
-            "keys:\n  - {id: a, key: \"${file:/nowhere}\"}",
-            &[(2, "cannot read the file \"/nowhere\"")],
-        ),
-        (
-            "keys:\n  - {id: a, key: \"${MISSING:-x}\"}",
-            &[(2, "is no name of a variable")],
-        ),
-        (
-            "keys:\n  - {id: a, key: \"${abcdefghijklmnop\"}",
-            &[(2, "a `${` is not closed")],
-        ),
-        (
-            "keys:\n  - {id: a, key: changemechangeme}",
-            &[(2, "well-known default")],
-        ),
+        ("keys:\n  - {id: a, key: \"${SHORT}\"}", &[(2, "keys[0].key: this secret is shorter than 16 characters")]),
+        ("keys:\n  - {id: a, key: \"${MISSING}\"}", &[(2, "the environment variable MISSING is not set")]),
+        ("keys:\n  - {id: a, key: \"${file:/nowhere}\"}", &[(2, "cannot read the file \"/nowhere\"")]),
+        ("keys:\n  - {id: a, key: \"${MISSING:-x}\"}", &[(2, "is no name of a variable")]),
+        ("keys:\n  - {id: a, key: \"${abcdefghijklmnop\"}", &[(2, "a `${` is not closed")]),
+        ("keys:\n  - {id: a, key: changemechangeme}", &[(2, "well-known default")]),
         ("keys:\n  - {id: a, key: \"sha256:12\"}", &[(2, "64 hex digits")]),
-        (
-            "keys:\n  - {id: a, key: abcdefghijklmnop}\n  - {id: a, key: ABCDEFGHIJKLMNOP}",
-            &[(3, "line 2 has this id")],
-        ),
+        ("keys:\n  - {id: a, key: abcdefghijklmnop}\n  - {id: a, key: ABCDEFGHIJKLMNOP}", &[(3, "line 2 has this id")]),
         (
             "keys:\n  - {id: a, key: abcdefghijklmnop}\n  - {id: b, key: abcdefghijklmnop}",
             &[(3, "line 2 has this secret")],
         ),
-        (
-            "keys:\n  - key: abcdefghijklmnop\n    role: root",
-            &[(2, "`id` is missing"), (3, "one of user, admin")],
-        ),
-        (
-            "keys:\n  - {id: a, key: abcdefghijklmnop, servers: [\"a b\"]}",
-            &[(2, "\"a b\" names no server")],
-        ),
-        (
-            "seal:\n  keys:\n    - \"${SHORT}\"",
-            &[(3, "seal.keys[0]: a seal is 32 bytes")],
-        ),
+        ("keys:\n  - key: abcdefghijklmnop\n    role: root", &[(2, "`id` is missing"), (3, "one of user, admin")]),
+        ("keys:\n  - {id: a, key: abcdefghijklmnop, servers: [\"a b\"]}", &[(2, "\"a b\" names no server")]),
+        ("seal:\n  keys:\n    - \"${SHORT}\"", &[(3, "seal.keys[0]: a seal is 32 bytes")]),
         // Servers.
         (
             "servers:\n  a: {}\n  b:",
-            &[
-                (2, "servers.a: `url` is missing"),
-                (3, "servers.b: here stands nothing; write keys: url, "),
-            ],
+            &[(2, "servers.a: `url` is missing"), (3, "servers.b: here stands nothing; write keys: url, ")],
         ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    endpoints: [http://i/]",
-            &[(4, "there is a `url` as well")],
-        ),
+        ("servers:\n  a:\n    url: http://h/\n    endpoints: [http://i/]", &[(4, "there is a `url` as well")]),
         (
             "servers:\n  a:\n    endpoints:\n      - http://h/\n      - https://i/\n      - http://h/",
             &[(5, "share http or https"), (6, "in the list already")],
         ),
-        (
-            "servers:\n  tools: {url: http://h/}",
-            &[(2, "\"tools\" is a reserved word")],
-        ),
+        ("servers:\n  tools: {url: http://h/}", &[(2, "\"tools\" is a reserved word")]),
         (
             "servers:\n  a.b: {url: http://h/}\nmcpServers:\n  A_B: {url: http://i/}",
             &[(4, "the server on line 2 has the id \"a-b\"")],
         ),
-        (
-            "servers:\n  a: {url: ftp://h/}",
-            &[(2, "servers.a.url: a URL starts with http:// or https://")],
-        ),
-        (
-            "servers:\n  a: {url: \"${PASSWORD_URL}\"}",
-            &[(2, "cannot carry a user or password")],
-        ),
-        (
-            "servers:\n  a: {url: \"http://h/#x\"}",
-            &[(2, "cannot have a fragment")],
-        ),
+        ("servers:\n  a: {url: ftp://h/}", &[(2, "servers.a.url: a URL starts with http:// or https://")]),
+        ("servers:\n  a: {url: \"${PASSWORD_URL}\"}", &[(2, "cannot carry a user or password")]),
+        ("servers:\n  a: {url: \"http://h/#x\"}", &[(2, "cannot have a fragment")]),
         ("servers:\n  a: {url: http://h.example./mcp}", &[(2, "ends with a dot")]),
-        (
-            "servers:\n  a: {url: \"http://h:0/\"}\n  b: {url: \"http://h:65536/\"}",
-            &[(2, "the port"), (3, "the port")],
-        ),
+        ("servers:\n  a: {url: \"http://h:0/\"}\n  b: {url: \"http://h:65536/\"}", &[(2, "the port"), (3, "the port")]),
         ("servers:\n  a: {url: http://127.1/mcp}", &[(2, "is no IP address")]),
         ("servers:\n  a: {url: 127.0.0.1:3100}", &[(2, "http://")]),
         (
             "servers:\n  a:\n    command: npx\n    args: [x]",
             &[(3, "servers.a.command: the transport stdio is not there yet")],
         ),
-        (
-            "servers:\n  a: {type: sse, url: http://h/}",
-            &[(2, "the transport sse is not there yet")],
-        ),
-        (
-            "servers:\n  a: {transport: carrier, url: http://h/}",
-            &[(2, "\"carrier\" is no transport")],
-        ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    timeout:\n      call: 20m",
-            &[(5, "longer than `call_max` (15m)")],
-        ),
+        ("servers:\n  a: {type: sse, url: http://h/}", &[(2, "the transport sse is not there yet")]),
+        ("servers:\n  a: {transport: carrier, url: http://h/}", &[(2, "\"carrier\" is no transport")]),
+        ("servers:\n  a:\n    url: http://h/\n    timeout:\n      call: 20m", &[(5, "longer than `call_max` (15m)")]),
         (
             "servers:\n  a:\n    url: http://h/\n    auth: {type: bearer, name: x}",
             &[
@@ -425,32 +246,17 @@ fn problems_name_their_line_and_the_way_out() {
                 (4, "servers.a.auth: `token` is missing"),
             ],
         ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    auth: {type: bearer, token: \"${EMPTY}\"}",
-            &[(4, "one word")],
-        ),
+        ("servers:\n  a:\n    url: http://h/\n    auth: {type: bearer, token: \"${EMPTY}\"}", &[(4, "one word")]),
         (
             "servers:\n  a:\n    url: http://h/\n    auth: {type: none}\n    headers: {x-a: b}",
             &[(5, "is written twice")],
         ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    headers:\n      x-a: \"two\\nlines\"",
-            &[(5, "no header carries")],
-        ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    headers: {Host: b}",
-            &[(4, "writes the header host itself")],
-        ),
-        (
-            "servers:\n  a:\n    url: http://h/\n    auth_type: bearer_token",
-            &[(4, "`auth_value` is missing")],
-        ),
+        ("servers:\n  a:\n    url: http://h/\n    headers:\n      x-a: \"two\\nlines\"", &[(5, "no header carries")]),
+        ("servers:\n  a:\n    url: http://h/\n    headers: {Host: b}", &[(4, "writes the header host itself")]),
+        ("servers:\n  a:\n    url: http://h/\n    auth_type: bearer_token", &[(4, "`auth_value` is missing")]),
         (
             "servers:\n  a:\n    url: http://h/\n    forward_headers:\n      - x-a\n      - Cookie\n      - Mcp-Session-Id",
-            &[
-                (6, "cookie carries the client's credential"),
-                (7, "writes the header mcp-session-id itself"),
-            ],
+            &[(6, "cookie carries the client's credential"), (7, "writes the header mcp-session-id itself")],
         ),
     ];
     let mut wrong = String::new();
@@ -499,28 +305,17 @@ fn a_file_cannot_unfold_into_more_than_it_is() {
     assert!(read(&bomb).unwrap_err().to_string().contains("more than 100000 values"));
 
     let deep = format!("servers: {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    assert!(
-        read(&deep).unwrap_err().to_string().contains("this is not YAML"),
-        "nesting has a limit"
-    );
+    assert!(read(&deep).unwrap_err().to_string().contains("this is not YAML"), "nesting has a limit");
 
     let large = format!("# {}\n", "x".repeat(1024 * 1024));
     assert!(read(&large).unwrap_err().to_string().contains("larger than 1 MiB"));
 
     let repeated = good("servers: {a: &a {url: http://h/mcp}, b: *a}");
-    assert_eq!(
-        repeated.servers[0].endpoints, repeated.servers[1].endpoints,
-        "an alias is read"
-    );
+    assert_eq!(repeated.servers[0].endpoints, repeated.servers[1].endpoints, "an alias is read");
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let problems = load(std::path::Path::new("/nowhere/gateway.yaml")).unwrap_err();
-    assert!(
-        problems
-            .to_string()
-            .starts_with("cannot read /nowhere/gateway.yaml (No such file"),
-        "{problems}"
-    );
+    assert!(problems.to_string().starts_with("cannot read /nowhere/gateway.yaml (No such file"), "{problems}");
 }

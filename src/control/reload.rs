@@ -19,12 +19,7 @@ type Stamp = (SystemTime, u64);
 
 impl Reload {
     pub(super) fn new(file: PathBuf) -> Reload {
-        let mut reload = Reload {
-            file,
-            read: None,
-            seen: None,
-            forced: false,
-        };
+        let mut reload = Reload { file, read: None, seen: None, forced: false };
         reload.read = reload.stamp();
         reload.seen = reload.read;
         reload
@@ -63,11 +58,7 @@ impl Reload {
         let next = conf::load(&self.file).map_err(|problems| problems.to_string())?;
         let live = gateway.live();
         let fixed = needs_restart(&live.conf, &next);
-        if fixed.is_empty() {
-            Ok(next)
-        } else {
-            Err(format!("a change of {} needs a restart", fixed.join(", ")))
-        }
+        if fixed.is_empty() { Ok(next) } else { Err(format!("a change of {} needs a restart", fixed.join(", "))) }
     }
 
     fn stamp(&self) -> Option<Stamp> {
@@ -79,10 +70,7 @@ impl Reload {
 /// What sockets, threads and seals hang on.
 fn needs_restart(old: &Conf, new: &Conf) -> Vec<&'static str> {
     let changes = [
-        (
-            "listen",
-            old.listen.addr != new.listen.addr || old.listen.tls != new.listen.tls,
-        ),
+        ("listen", old.listen.addr != new.listen.addr || old.listen.tls != new.listen.tls),
         ("admin", old.admin != new.admin),
         ("threads", old.threads != new.threads),
         ("seal", old.seal != new.seal),
@@ -90,18 +78,8 @@ fn needs_restart(old: &Conf, new: &Conf) -> Vec<&'static str> {
         ("drain", old.drain != new.drain),
         ("upstream_ca", old.upstream_ca != new.upstream_ca),
         ("access_log", old.access_log != new.access_log),
-        (
-            "limits.buffered_bytes_total",
-            old.limits.buffered_bytes_total != new.limits.buffered_bytes_total,
-        ),
-        (
-            "limits.head_timeout",
-            old.limits.head_timeout != new.limits.head_timeout,
-        ),
+        ("limits.buffered_bytes_total", old.limits.buffered_bytes_total != new.limits.buffered_bytes_total),
+        ("limits.head_timeout", old.limits.head_timeout != new.limits.head_timeout),
     ];
-    changes
-        .into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(name, _)| name)
-        .collect()
+    changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

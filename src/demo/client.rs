@@ -20,10 +20,7 @@ pub(super) struct Answer {
 
 pub(super) fn send(gateway: SocketAddr, request: &Request) -> anyhow::Result<Answer> {
     let body = request.body.as_ref().map(Value::to_string).unwrap_or_default();
-    let mut head = format!(
-        "{} /mcp HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n",
-        request.verb
-    );
+    let mut head = format!("{} /mcp HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n", request.verb);
     for (name, value) in &request.headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -31,10 +28,7 @@ pub(super) fn send(gateway: SocketAddr, request: &Request) -> anyhow::Result<Ans
 }
 
 pub(super) fn get(server: SocketAddr, path: &str) -> anyhow::Result<Answer> {
-    exchange(
-        server,
-        &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n"),
-    )
+    exchange(server, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n"))
 }
 
 fn exchange(server: SocketAddr, request: &str) -> anyhow::Result<Answer> {
@@ -48,11 +42,7 @@ fn exchange(server: SocketAddr, request: &str) -> anyhow::Result<Answer> {
 
 fn read_answer(mut connection: BufReader<TcpStream>) -> anyhow::Result<Answer> {
     let first = line(&mut connection)?;
-    let status = first
-        .split(' ')
-        .nth(1)
-        .with_context(|| format!("no HTTP answer: {first:?}"))?
-        .parse()?;
+    let status = first.split(' ').nth(1).with_context(|| format!("no HTTP answer: {first:?}"))?.parse()?;
     let mut headers = HeaderMap::new();
     loop {
         let field = line(&mut connection)?;
@@ -62,11 +52,7 @@ fn read_answer(mut connection: BufReader<TcpStream>) -> anyhow::Result<Answer> {
         headers.append(name.parse::<HeaderName>()?, value.trim().parse::<HeaderValue>()?);
     }
     let left = Left::of(status, &headers)?;
-    Ok(Answer {
-        status,
-        headers,
-        body: BufReader::new(Body { connection, left }),
-    })
+    Ok(Answer { status, headers, body: BufReader::new(Body { connection, left }) })
 }
 
 /// Without its line end; empty at the end of the input as well.
@@ -79,10 +65,7 @@ fn line(reader: &mut impl BufRead) -> io::Result<String> {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// Shows each message of the body as soon as it is there: many in an event stream, otherwise one
@@ -127,10 +110,7 @@ enum Left {
 
 impl Left {
     fn of(status: StatusCode, headers: &HeaderMap) -> anyhow::Result<Left> {
-        if headers
-            .get("transfer-encoding")
-            .is_some_and(|coding| coding == "chunked")
-        {
+        if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
             return Ok(Left::Chunks(0));
         }
         match headers.get("content-length") {

@@ -16,18 +16,10 @@ pub(super) fn print(site: &Site, page: &mut Page) -> io::Result<()> {
 fn commands(site: &Site, page: &mut Page) -> io::Result<()> {
     let echo = json!({"name": format!("{}__echo", Era::Modern.server_id()), "arguments": {"text": "hello"}});
     let commands = [
-        (
-            "List the tools",
-            "-s",
-            Request::modern(site, 1, "tools/list", json!({})),
-        ),
+        ("List the tools", "-s", Request::modern(site, 1, "tools/list", json!({}))),
         ("Call one", "-s", Request::modern(site, 2, "tools/call", echo)),
         ("Call one that streams its progress", "-sN", tour::counting(site)),
-        (
-            "Open a session, as clients up to 2025-11-25 do",
-            "-si",
-            Request::initialize(site),
-        ),
+        ("Open a session, as clients up to 2025-11-25 do", "-si", Request::initialize(site)),
     ];
     for (title, options, request) in &commands {
         page.heading(title)?;

@@ -31,10 +31,7 @@ impl Page {
         let out = io::stdout();
         // https://no-color.org
         let plain = !out.is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
-        Page {
-            out,
-            ink: if plain { Ink::Plain } else { Ink::Colours },
-        }
+        Page { out, ink: if plain { Ink::Plain } else { Ink::Colours } }
     }
 
     pub(super) fn heading(&mut self, text: &str) -> io::Result<()> {

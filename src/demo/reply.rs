@@ -20,26 +20,19 @@ impl Reply {
     pub(super) fn result(&self) -> anyhow::Result<&Value> {
         self.accepted()?;
         let last = self.messages.last().context("the body is empty")?;
-        last.get("result")
-            .with_context(|| format!("no result: {}", last["error"]))
+        last.get("result").with_context(|| format!("no result: {}", last["error"]))
     }
 
     pub(super) fn says(&self, wanted: &str) -> anyhow::Result<()> {
         let result = self.result()?;
-        let text = result
-            .pointer("/content/0/text")
-            .and_then(Value::as_str)
-            .context("no text")?;
+        let text = result.pointer("/content/0/text").and_then(Value::as_str).context("no text")?;
         ensure!(result["isError"] != true, "the tool failed: {text}");
         ensure!(text == wanted, "the text is {text:?}");
         Ok(())
     }
 
     pub(super) fn notifications(&self, method: &str) -> usize {
-        self.messages
-            .iter()
-            .filter(|message| message["method"] == method)
-            .count()
+        self.messages.iter().filter(|message| message["method"] == method).count()
     }
 
     pub(super) fn tools(&self) -> anyhow::Result<Vec<&str>> {

@@ -35,20 +35,12 @@ impl Request {
             params.insert("_meta".to_owned(), meta);
         }
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        Request {
-            verb: "POST",
-            url: site.url(),
-            headers,
-            body: Some(body),
-        }
+        Request { verb: "POST", url: site.url(), headers, body: Some(body) }
     }
 
     /// Asks for progress notifications, which carry the token.
     pub(super) fn with_progress(mut self, token: &str) -> Request {
-        let meta = self
-            .body
-            .as_mut()
-            .and_then(|body| body.pointer_mut("/params/_meta")?.as_object_mut());
+        let meta = self.body.as_mut().and_then(|body| body.pointer_mut("/params/_meta")?.as_object_mut());
         if let Some(meta) = meta {
             meta.insert("progressToken".to_owned(), token.into());
         }
@@ -62,42 +54,24 @@ impl Request {
             "clientInfo": {"name": "tollbridge-demo", "version": env!("CARGO_PKG_VERSION")},
         });
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        Request {
-            verb: "POST",
-            url: site.url(),
-            headers: posted(site),
-            body: Some(body),
-        }
+        Request { verb: "POST", url: site.url(), headers: posted(site), body: Some(body) }
     }
 
     /// A message within a session that `initialize` opened.
     pub(super) fn legacy(site: &Site, session: &str, message: Value) -> Request {
         let mut headers = posted(site);
         headers.extend(within(session));
-        Request {
-            verb: "POST",
-            url: site.url(),
-            headers,
-            body: Some(message),
-        }
+        Request { verb: "POST", url: site.url(), headers, body: Some(message) }
     }
 
     pub(super) fn delete(site: &Site, session: &str) -> Request {
         let headers = [authorization(site)].into_iter().chain(within(session)).collect();
-        Request {
-            verb: "DELETE",
-            url: site.url(),
-            headers,
-            body: None,
-        }
+        Request { verb: "DELETE", url: site.url(), headers, body: None }
     }
 
     /// The JSON-RPC method; empty on DELETE.
     pub(super) fn method(&self) -> &str {
-        self.body
-            .as_ref()
-            .and_then(|body| body.get("method")?.as_str())
-            .unwrap_or_default()
+        self.body.as_ref().and_then(|body| body.get("method")?.as_str()).unwrap_or_default()
     }
 }
 
@@ -114,10 +88,7 @@ fn authorization(site: &Site) -> (&'static str, String) {
 }
 
 fn within(session: &str) -> [(&'static str, String); 2] {
-    [
-        ("MCP-Protocol-Version", LEGACY.to_owned()),
-        ("Mcp-Session-Id", session.to_owned()),
-    ]
+    [("MCP-Protocol-Version", LEGACY.to_owned()), ("Mcp-Session-Id", session.to_owned())]
 }
 
 /// As a command for a POSIX shell. `-N`: events are shown when they come; `-i` shows a session's id.

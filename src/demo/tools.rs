@@ -28,11 +28,7 @@ impl Tools {
 
 impl ServerHandler for Tools {
     fn get_info(&self) -> ServerConfig {
-        let offers = ServerCapabilities::builder()
-            .enable_tools()
-            .enable_resources()
-            .enable_prompts()
-            .build();
+        let offers = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
         let info = ServerConfig::new(offers)
             .with_server_info(Implementation::new(self.era.server_id(), env!("CARGO_PKG_VERSION")))
             .with_instructions("Tools to try a gateway with.");
@@ -90,15 +86,9 @@ impl ServerHandler for Tools {
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         if read.uri != catalog::README_URI {
-            return Err(ErrorData::resource_not_found(
-                "no such resource",
-                Some(json!({"uri": read.uri})),
-            ));
+            return Err(ErrorData::resource_not_found("no such resource", Some(json!({"uri": read.uri}))));
         }
-        let readme = format!(
-            "# {}\n\nA demonstration server behind Tollbridge.\n",
-            self.era.server_id()
-        );
+        let readme = format!("# {}\n\nA demonstration server behind Tollbridge.\n", self.era.server_id());
         let contents = ResourceContents::text(readme, read.uri).with_mime_type("text/markdown");
         Ok(ReadResourceResult::new(vec![contents]).into())
     }

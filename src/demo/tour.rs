@@ -39,23 +39,14 @@ impl Tour<'_> {
         let [modern, legacy] = [Era::Modern, Era::Legacy].map(Era::server_id);
         self.page.heading("Tollbridge, with two MCP servers behind it")?;
         self.page.line(&format!("  gateway   {}", self.site.url()))?;
-        self.page
-            .line(&format!("  operators http://{}/metrics", self.site.admin))?;
-        self.page
-            .line(&format!("  key       {}   (made up for this run)", self.site.key))?;
-        self.page.line(&format!(
-            "  behind it {modern} speaks 2026-07-28 only, without sessions"
-        ))?;
-        self.page.line(&format!(
-            "            {legacy} speaks up to 2025-11-25 only, with sessions"
-        ))?;
+        self.page.line(&format!("  operators http://{}/metrics", self.site.admin))?;
+        self.page.line(&format!("  key       {}   (made up for this run)", self.site.key))?;
+        self.page.line(&format!("  behind it {modern} speaks 2026-07-28 only, without sessions"))?;
+        self.page.line(&format!("            {legacy} speaks up to 2025-11-25 only, with sessions"))?;
         // Until the gateway bridges the eras.
-        self.page
-            .line("            each client sees the server of its own era")?;
+        self.page.line("            each client sees the server of its own era")?;
         match ready {
-            Ok(()) => self
-                .page
-                .line(&format!("  ready     after {} ms", begin.elapsed().as_millis())),
+            Ok(()) => self.page.line(&format!("  ready     after {} ms", begin.elapsed().as_millis())),
             Err(error) => self.fail(&error),
         }
     }
@@ -65,17 +56,12 @@ impl Tour<'_> {
         let site = self.site;
         self.step(&Request::modern(site, 1, "server/discover", json!({})), |reply| {
             let versions = &reply.result()?["supportedVersions"];
-            ensure!(
-                versions.to_string().contains("2026-07-28"),
-                "supportedVersions is {versions}"
-            );
+            ensure!(versions.to_string().contains("2026-07-28"), "supportedVersions is {versions}");
             Ok(())
         })?;
         self.list(&Request::modern(site, 2, "tools/list", json!({})), Era::Modern)?;
         let params = json!({"name": format!("{}__echo", Era::Modern.server_id()), "arguments": {"text": "hello"}});
-        self.step(&Request::modern(site, 3, "tools/call", params), |reply| {
-            reply.says("hello")
-        })?;
+        self.step(&Request::modern(site, 3, "tools/call", params), |reply| reply.says("hello"))?;
         self.step(&counting(site), |reply| {
             let progress = reply.notifications("notifications/progress");
             ensure!(progress == 3, "{progress} progress events instead of 3");
@@ -124,10 +110,7 @@ impl Tour<'_> {
         request: &Request,
         check: impl FnOnce(&Reply) -> anyhow::Result<()>,
     ) -> io::Result<Option<Reply>> {
-        self.page.sent(
-            format!("{} /mcp  {}", request.verb, request.method()).trim_end(),
-            request.body.as_ref(),
-        )?;
+        self.page.sent(format!("{} /mcp  {}", request.verb, request.method()).trim_end(), request.body.as_ref())?;
         match self.exchange(request).and_then(|reply| check(&reply).map(|()| reply)) {
             Ok(reply) => Ok(Some(reply)),
             Err(error) => self.fail(&error).map(|()| None),
@@ -140,8 +123,7 @@ impl Tour<'_> {
         let kind = answer.header("content-type").to_owned();
         let session = answer.header("mcp-session-id").to_owned();
         let status = answer.status.as_u16();
-        self.page
-            .answered(format!("{status} {kind}").trim_end(), begin.elapsed())?;
+        self.page.answered(format!("{status} {kind}").trim_end(), begin.elapsed())?;
         let mut messages = Vec::new();
         answer.each_message(|message| {
             match kind.as_str() {
@@ -151,11 +133,7 @@ impl Tour<'_> {
             messages.push(message);
             Ok(())
         })?;
-        Ok(Reply {
-            status,
-            session,
-            messages,
-        })
+        Ok(Reply { status, session, messages })
     }
 
     fn fail(&mut self, error: &anyhow::Error) -> io::Result<()> {

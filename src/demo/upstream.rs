@@ -108,9 +108,7 @@ async fn accept<M: SessionManager>(listener: tokio::net::TcpListener, mcp: Strea
                 })
             });
             // A client that goes away ends its calls with it: hyper drops them, and rmcp cancels.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(connection), answer)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
         });
     }
 }

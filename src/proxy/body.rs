@@ -15,16 +15,11 @@ pub(super) async fn read(
     limits: &Limits,
     share: &mut Share,
 ) -> Result<std::result::Result<Bytes, Rejection>> {
-    let too_large = Rejection::BodyTooLarge {
-        bytes_max: limits.body_bytes,
-    };
+    let too_large = Rejection::BodyTooLarge { bytes_max: limits.body_bytes };
     if declared(session).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
         return Ok(Err(too_large));
     }
-    if session
-        .get_header(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
+    if session.get_header(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         session.write_continue_response().await?;
     }
     let collected = collect(session, limits.body_bytes, share);

@@ -128,17 +128,11 @@ impl Client<'_> {
 impl Downstream for Client<'_> {
     async fn begin(&mut self, answer: AnswerHead) -> std::result::Result<(), Gone> {
         let head = self.head(answer).map_err(|_| Gone)?;
-        self.session
-            .write_response_header(Box::new(head), false)
-            .await
-            .map_err(|_| Gone)
+        self.session.write_response_header(Box::new(head), false).await.map_err(|_| Gone)
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> std::result::Result<(), Gone> {
-        self.session
-            .write_response_body(Some(chunk), false)
-            .await
-            .map_err(|_| Gone)
+        self.session.write_response_body(Some(chunk), false).await.map_err(|_| Gone)
     }
 
     async fn end(&mut self) -> std::result::Result<(), Gone> {

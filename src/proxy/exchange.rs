@@ -109,10 +109,7 @@ impl Exchange {
     pub fn finish(&self, gateway: &Gateway, session: &Session) {
         let total = self.began.elapsed();
         let server = self.server.as_ref().map_or("", ServerId::as_str);
-        let tool = self
-            .tool
-            .as_deref()
-            .unwrap_or(if self.method == "tools/call" { "other" } else { "" });
+        let tool = self.tool.as_deref().unwrap_or(if self.method == "tools/call" { "other" } else { "" });
         gateway.metrics.observe(&Observation {
             surface: if self.lane == Lane::Pass { "pass" } else { "mcp" },
             method: self.method,

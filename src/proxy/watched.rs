@@ -25,10 +25,7 @@ pub struct Guarded<A> {
 
 impl<A> Guarded<A> {
     pub fn new(app: A, head_timeout: Duration) -> Guarded<A> {
-        Guarded {
-            app: Arc::new(app),
-            head_timeout,
-        }
+        Guarded { app: Arc::new(app), head_timeout }
     }
 }
 
@@ -39,12 +36,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             return self.app.process_new(stream, shutdown).await;
         }
-        let watched = Watched {
-            stream,
-            phase: Phase::Head { matched: 0 },
-            timer: None,
-            head_timeout: self.head_timeout,
-        };
+        let watched =
+            Watched { stream, phase: Phase::Head { matched: 0 }, timer: None, head_timeout: self.head_timeout };
         self.app.process_new(Box::new(watched), shutdown).await
     }
 
@@ -115,10 +108,9 @@ impl AsyncRead for Watched {
                 self.saw(new);
                 Poll::Ready(Ok(()))
             }
-            Poll::Pending if self.is_late(context) => Poll::Ready(Err(Error::new(
-                ErrorKind::TimedOut,
-                "the head of the request did not arrive in time",
-            ))),
+            Poll::Pending if self.is_late(context) => {
+                Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the head of the request did not arrive in time")))
+            }
             other => other,
         }
     }

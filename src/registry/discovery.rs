@@ -15,11 +15,7 @@ const PAGES_MAX: usize = 1_000;
 /// for a session again and again.
 pub async fn discover(pool: &Pool, eras: Option<Eras>, timeout: Duration) -> Result<Offer, String> {
     let endpoint = pool.pick(&[]).ok_or("it has no address")?;
-    let visit = Visit {
-        pool,
-        endpoint: &endpoint,
-        timeout,
-    };
+    let visit = Visit { pool, endpoint: &endpoint, timeout };
     match (pool.server.era, eras) {
         (EraChoice::Modern, _) => visit.modern(Eras::Only(Era::Modern)).await,
         (EraChoice::Legacy, _) => visit.legacy(Eras::Only(Era::Legacy)).await,
@@ -70,9 +66,7 @@ impl Visit<'_> {
         if !speaks.is_some_and(|versions| versions.iter().any(|version| version == MODERN)) {
             return Err(format!("it does not list {MODERN} among its supportedVersions"));
         }
-        let info = result
-            .get("_meta")
-            .and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo"));
+        let info = result.get("_meta").and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo"));
         let mut offer = introduction(eras, &result, info);
         self.lists(&mut offer, None).await?;
         Ok(offer)
@@ -91,11 +85,7 @@ impl Visit<'_> {
         let answer = self.ask(&question).await?;
         let id = answer.session.clone();
         let result = object(question.method, answer)?;
-        let version = result
-            .get("protocolVersion")
-            .and_then(Value::as_str)
-            .unwrap_or(LEGACY[0])
-            .to_owned();
+        let version = result.get("protocolVersion").and_then(Value::as_str).unwrap_or(LEGACY[0]).to_owned();
         if version == MODERN {
             return Err("it answers `initialize` with a modern revision".to_owned());
         }
@@ -167,11 +157,7 @@ fn refusal(method: &str, status: u16, reply: &Reply) -> String {
 }
 
 fn introduction(eras: Eras, result: &Map<String, Value>, info: Option<&Value>) -> Offer {
-    let capabilities = result
-        .get("capabilities")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let capabilities = result.get("capabilities").and_then(Value::as_object).cloned().unwrap_or_default();
     let instructions = result.get("instructions").and_then(Value::as_str).map(str::to_owned);
     let mut offer = Offer::default();
     offer.eras = eras;

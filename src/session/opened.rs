@@ -36,17 +36,9 @@ impl Opened {
             return Err(format!("initialize was answered {} without a result", answer.status));
         };
         let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
-        let version = result
-            .get("protocolVersion")
-            .and_then(|version| version.as_str())
-            .unwrap_or(client.version);
+        let version = result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(client.version);
         let has_logging = result.pointer("/capabilities/logging").is_some();
-        let opened = Opened {
-            addr: endpoint.addr,
-            version: version.to_owned(),
-            id: answer.session,
-            has_logging,
-        };
+        let opened = Opened { addr: endpoint.addr, version: version.to_owned(), id: answer.session, has_logging };
         let initialized = Question::initialized(&opened.version, opened.id.as_deref());
         initialized.ask(server, endpoint, server.timeout.call).await?;
         Ok(opened)

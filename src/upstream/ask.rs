@@ -54,10 +54,7 @@ impl Question<'_> {
     fn body(&self) -> Bytes {
         let id = self.id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
         let method = tollbridge_filters::json::quote(self.method);
-        Bytes::from(format!(
-            r#"{{"jsonrpc":"2.0",{id}"method":{method},"params":{}}}"#,
-            self.params
-        ))
+        Bytes::from(format!(r#"{{"jsonrpc":"2.0",{id}"method":{method},"params":{}}}"#, self.params))
     }
 
     pub async fn ask(&self, server: &Server, endpoint: &Endpoint, timeout: Duration) -> Asked {
@@ -87,19 +84,10 @@ impl Question<'_> {
     async fn read(&self, link: &mut Link) -> Asked {
         let head = link.answer().await.map_err(|fault| fault.to_string())?;
         let status = head.status.as_u16();
-        let text = |name: &str| {
-            head.headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let session = text(SESSION_ID);
         let events = text(CONTENT_TYPE.as_str()).is_some_and(|value| media_type(&value) == "text/event-stream");
-        let reply = if events {
-            self.read_events(link).await?
-        } else {
-            self.read_json(link).await?
-        };
+        let reply = if events { self.read_events(link).await? } else { self.read_json(link).await? };
         Ok(Answer { status, session, reply })
     }
 
@@ -117,10 +105,7 @@ impl Question<'_> {
     async fn read_events(&self, link: &mut Link) -> Result<Reply, String> {
         let mut events = Events::default();
         while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
-            for data in events
-                .push(&chunk, RESPONSE_BYTES_MAX)
-                .map_err(|error| error.to_string())?
-            {
+            for data in events.push(&chunk, RESPONSE_BYTES_MAX).map_err(|error| error.to_string())? {
                 if let Some(reply) = self.reply(data.as_bytes()) {
                     return Ok(reply);
                 }
@@ -135,10 +120,7 @@ impl Question<'_> {
         let message: Message = serde_json::from_slice(message).ok()?;
         match (message.result, message.error) {
             (Some(result), None) if message.id == self.id.map(serde_json::Value::from) => Some(Reply::Result(result)),
-            (None, Some(error)) => Some(Reply::Error {
-                code: error.code,
-                message: error.message,
-            }),
+            (None, Some(error)) => Some(Reply::Error { code: error.code, message: error.message }),
             _ => None,
         }
     }

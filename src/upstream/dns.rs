@@ -24,10 +24,7 @@ impl Addresses {
             Endpoints::Static(uris) => uris.clone(),
             Endpoints::Dns(uri) => vec![uri.clone()],
         };
-        Addresses {
-            uris,
-            resolver: OnceCell::new(),
-        }
+        Addresses { uris, resolver: OnceCell::new() }
     }
 
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>> {
@@ -38,18 +35,11 @@ impl Addresses {
         if host.eq_ignore_ascii_case("localhost") {
             return Ok(vec![IpAddr::from([127, 0, 0, 1])]);
         }
-        let resolver = self
-            .resolver
-            .get_or_try_init(|| TokioResolver::builder_tokio().map(|builder| builder.build()));
-        let resolver = resolver.or_err(
-            ErrorType::InternalError,
-            "the system's resolver configuration cannot be read",
-        )?;
+        let resolver = self.resolver.get_or_try_init(|| TokioResolver::builder_tokio().map(|builder| builder.build()));
+        let resolver =
+            resolver.or_err(ErrorType::InternalError, "the system's resolver configuration cannot be read")?;
         let found = resolver.lookup_ip(host).await;
-        Ok(found
-            .or_err_with(ErrorType::InternalError, || format!("{host} cannot be resolved"))?
-            .iter()
-            .collect())
+        Ok(found.or_err_with(ErrorType::InternalError, || format!("{host} cannot be resolved"))?.iter().collect())
     }
 }
 
@@ -58,17 +48,11 @@ impl ServiceDiscovery for Addresses {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut backends = BTreeSet::new();
         for uri in &self.uris {
-            let port = uri
-                .port_u16()
-                .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+            let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
             for address in self.resolve(uri.host().unwrap_or_default()).await? {
                 let mut ext = Extensions::new();
                 ext.insert(uri.clone());
-                backends.insert(Backend {
-                    addr: PingoraAddr::Inet(SocketAddr::new(address, port)),
-                    weight: 1,
-                    ext,
-                });
+                backends.insert(Backend { addr: PingoraAddr::Inet(SocketAddr::new(address, port)), weight: 1, ext });
             }
         }
         Ok((backends, HashMap::new()))

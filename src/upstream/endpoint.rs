@@ -80,10 +80,7 @@ impl Endpoint {
     }
 
     pub(super) fn answered_within(&self, span: Duration) -> bool {
-        let since = self
-            .born
-            .elapsed()
-            .saturating_sub(Duration::from_millis(self.answered_ms.load(Ordering::Relaxed)));
+        let since = self.born.elapsed().saturating_sub(Duration::from_millis(self.answered_ms.load(Ordering::Relaxed)));
         since <= span
     }
 }

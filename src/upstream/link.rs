@@ -47,10 +47,7 @@ impl Connectors {
     fn new() -> Connectors {
         let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
         options.ca_file = CA_FILE.get().cloned();
-        Connectors {
-            one: TransportConnector::new(Some(options.clone())),
-            negotiated: Connector::new(Some(options)),
-        }
+        Connectors { one: TransportConnector::new(Some(options.clone())), negotiated: Connector::new(Some(options)) }
     }
 }
 

@@ -37,14 +37,7 @@ impl Pool {
         let check = McpCheck::new(Arc::clone(&server), Arc::clone(&endpoints));
         let mut backends = Backends::new(Box::new(Addresses::of(&server)));
         backends.set_health_check(Box::new(check.clone()));
-        Pool {
-            server,
-            endpoints,
-            backends,
-            check,
-            turn: AtomicUsize::new(0),
-            alarm: Notify::new(),
-        }
+        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm: Notify::new() }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.
@@ -61,8 +54,7 @@ impl Pool {
             let uri = backend.ext.get::<http::Uri>()?;
             Some(kept.unwrap_or_else(|| Arc::new(Endpoint::new(&self.server, uri, addr))))
         };
-        self.endpoints
-            .store(Arc::new(members.iter().filter_map(endpoint).collect()));
+        self.endpoints.store(Arc::new(members.iter().filter_map(endpoint).collect()));
     }
 
     pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
@@ -84,10 +76,7 @@ impl Pool {
     /// The endpoint that a legacy session sticks to.
     pub fn at(&self, addr: SocketAddr) -> Option<InFlight> {
         let endpoints = self.endpoints.load();
-        endpoints
-            .iter()
-            .find(|endpoint| endpoint.addr == addr)
-            .map(|endpoint| InFlight::new(Arc::clone(endpoint)))
+        endpoints.iter().find(|endpoint| endpoint.addr == addr).map(|endpoint| InFlight::new(Arc::clone(endpoint)))
     }
 
     /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
@@ -101,9 +90,7 @@ impl Pool {
     /// A call has waited for long without a first byte.
     pub fn slow(&self, endpoint: &Endpoint) {
         let endpoints = self.endpoints.load();
-        let others_answer = endpoints
-            .iter()
-            .any(|other| other.addr != endpoint.addr && other.answered_within(SLOW));
+        let others_answer = endpoints.iter().any(|other| other.addr != endpoint.addr && other.answered_within(SLOW));
         if others_answer && endpoint.vigour() == Vigour::Up {
             self.failed(endpoint);
         }
@@ -121,11 +108,7 @@ impl Pool {
 
     /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.
     pub async fn examine_suspects(&self) {
-        for endpoint in self
-            .endpoints()
-            .iter()
-            .filter(|endpoint| endpoint.vigour() == Vigour::Suspect)
-        {
+        for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.vigour() == Vigour::Suspect) {
             self.examine(endpoint).await;
         }
     }
@@ -141,9 +124,6 @@ impl Pool {
     }
 
     pub fn is_up(&self) -> bool {
-        self.endpoints
-            .load()
-            .iter()
-            .any(|endpoint| endpoint.vigour() != Vigour::Down)
+        self.endpoints.load().iter().any(|endpoint| endpoint.vigour() != Vigour::Down)
     }
 }

@@ -37,11 +37,7 @@ enum Known {
 
 impl McpCheck {
     pub(super) fn new(server: Arc<Server>, endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>) -> McpCheck {
-        McpCheck {
-            server,
-            endpoints,
-            known: Arc::default(),
-        }
+        McpCheck { server, endpoints, known: Arc::default() }
     }
 
     /// Two failed probes in a row: it does not answer.
@@ -87,10 +83,7 @@ impl McpCheck {
     }
 
     async fn initialize(&self, endpoint: &Endpoint) -> Result<Known, String> {
-        match self
-            .ask(endpoint, Question::initialize(LEGACY[0], "{}", OWN_INFO))
-            .await?
-        {
+        match self.ask(endpoint, Question::initialize(LEGACY[0], "{}", OWN_INFO)).await? {
             (_, Reply::Result(_), session) => {
                 let initialized = Question::initialized(LEGACY[0], session.as_deref());
                 self.ask(endpoint, initialized).await?;
@@ -107,11 +100,7 @@ impl McpCheck {
 
     fn endpoint(&self, backend: &Backend) -> Option<Arc<Endpoint>> {
         let addr = backend.addr.as_inet()?;
-        self.endpoints
-            .load()
-            .iter()
-            .find(|endpoint| endpoint.addr == *addr)
-            .map(Arc::clone)
+        self.endpoints.load().iter().find(|endpoint| endpoint.addr == *addr).map(Arc::clone)
     }
 }
 

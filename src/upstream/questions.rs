@@ -6,11 +6,7 @@ use tollbridge_filters::era::{Era, MODERN};
 use tollbridge_filters::json;
 
 /// How the gateway introduces itself where it does not speak for a client.
-pub const OWN_INFO: &str = concat!(
-    r#"{"name":"tollbridge","version":""#,
-    env!("CARGO_PKG_VERSION"),
-    r#""}"#
-);
+pub const OWN_INFO: &str = concat!(r#"{"name":"tollbridge","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 /// What is declared in discovery, so that a server shows everything that some client may use.
 pub const EVERY_CAPABILITY: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
@@ -25,72 +21,37 @@ impl<'q> Question<'q> {
             r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientInfo":{OWN_INFO},"io.modelcontextprotocol/clientCapabilities":{EVERY_CAPABILITY}}}"#
         );
         let params = format!("{{{members}{meta}}}");
-        Question {
-            era: Era::Modern,
-            version: None,
-            session: None,
-            id: Some(1),
-            method,
-            params,
-        }
+        Question { era: Era::Modern, version: None, session: None, id: Some(1), method, params }
     }
 
     pub fn initialize(version: &str, capabilities: &str, client_info: &str) -> Question<'q> {
         let version = json::quote(version);
         let params =
             format!(r#"{{"protocolVersion":{version},"capabilities":{capabilities},"clientInfo":{client_info}}}"#);
-        Question {
-            era: Era::Legacy,
-            version: None,
-            session: None,
-            id: Some(0),
-            method: "initialize",
-            params,
-        }
+        Question { era: Era::Legacy, version: None, session: None, id: Some(0), method: "initialize", params }
     }
 
     pub fn initialized(version: &'q str, session: Option<&'q str>) -> Question<'q> {
-        Question {
-            id: None,
-            method: "notifications/initialized",
-            ..Question::ping(version, session)
-        }
+        Question { id: None, method: "notifications/initialized", ..Question::ping(version, session) }
     }
 
     pub fn ping(version: &'q str, session: Option<&'q str>) -> Question<'q> {
         let (era, params) = (Era::Legacy, "{}".to_owned());
-        Question {
-            era,
-            version: Some(version),
-            session,
-            id: Some(1),
-            method: "ping",
-            params,
-        }
+        Question { era, version: Some(version), session, id: Some(1), method: "ping", params }
     }
 
     pub fn set_level(version: &'q str, session: Option<&'q str>, level: &str) -> Question<'q> {
         let params = format!(r#"{{"level":{}}}"#, json::quote(level));
-        Question {
-            method: "logging/setLevel",
-            params,
-            ..Question::ping(version, session)
-        }
+        Question { method: "logging/setLevel", params, ..Question::ping(version, session) }
     }
 
     /// One page of a list; `legacy` is the revision and session to ask in, if it is a legacy server.
     pub fn list(kind: Kind, cursor: Option<&str>, legacy: Option<(&'q str, Option<&'q str>)>) -> Question<'q> {
-        let cursor = cursor
-            .map(|cursor| format!(r#""cursor":{}"#, json::quote(cursor)))
-            .unwrap_or_default();
+        let cursor = cursor.map(|cursor| format!(r#""cursor":{}"#, json::quote(cursor))).unwrap_or_default();
         match legacy {
             Some((version, session)) => {
                 let params = format!("{{{cursor}}}");
-                Question {
-                    method: kind.list_method(),
-                    params,
-                    ..Question::ping(version, session)
-                }
+                Question { method: kind.list_method(), params, ..Question::ping(version, session) }
             }
             None if cursor.is_empty() => Question::modern(kind.list_method(), ""),
             None => Question::modern(kind.list_method(), &format!("{cursor},")),

@@ -25,10 +25,8 @@ enum Name {
 /// A call of exactly this many bytes.
 fn sized(name: Name, tool: &str, bytes: usize) -> Vec<u8> {
     let write = |padding: usize| {
-        let (name_member, arguments) = (
-            format!(r#""name":"{tool}""#),
-            format!(r#""arguments":{{"t":"{}"}}"#, "x".repeat(padding)),
-        );
+        let (name_member, arguments) =
+            (format!(r#""name":"{tool}""#), format!(r#""arguments":{{"t":"{}"}}"#, "x".repeat(padding)));
         let members = match name {
             Name::First => format!("{name_member},{META},{arguments}"),
             Name::Last => format!("{arguments},{META},{name_member}"),
@@ -53,10 +51,8 @@ async fn every_size_and_framing_arrives() {
     let mut client = gateway.client().await;
     for bytes in [100, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, KIB * KIB, LIMIT] {
         for name in [Name::First, Name::Last] {
-            let (body, upstream) = (
-                sized(name, "rec__say", bytes),
-                sized(name, "say", bytes.saturating_sub("rec__".len())),
-            );
+            let (body, upstream) =
+                (sized(name, "rec__say", bytes), sized(name, "say", bytes.saturating_sub("rec__".len())));
             for framing in [0, 1, 1000, 64 * KIB, LIMIT] {
                 if framing == 1 && bytes > 100 {
                     continue;
@@ -79,38 +75,24 @@ async fn a_body_beyond_the_limit_is_refused_at_once() {
     let (recorder, gateway) = behind("").await;
     // Declared: no byte of it needs to be sent.
     let mut client = gateway.client().await;
-    client
-        .send(head(&format!("Content-Length: {}\r\n", LIMIT + 1)).as_bytes())
-        .await
-        .unwrap();
+    client.send(head(&format!("Content-Length: {}\r\n", LIMIT + 1)).as_bytes()).await.unwrap();
     let answer = client.response().await.unwrap();
     assert_eq!(answer.status, 413, "{}", answer.text());
     goes_on_or_is_closed(client, "declared").await;
     // In chunks: when the limit is passed, without its end.
     let body = sized(Name::First, "rec__say", LIMIT + 1);
     let mut client = gateway.client().await;
-    client
-        .send(head("Transfer-Encoding: chunked\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.send(head("Transfer-Encoding: chunked\r\n").as_bytes()).await.unwrap();
     for chunk in body.chunks(64 * KIB) {
-        client
-            .send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat())
-            .await
-            .unwrap();
+        client.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).await.unwrap();
     }
     let answer = client.response().await.unwrap();
     assert_eq!(answer.status, 413, "{}", answer.text());
     goes_on_or_is_closed(client, "in chunks").await;
     assert!(recorder.calls().is_empty(), "it went upstream");
-    let after = call(&mut gateway.client().await, "/mcp", "rec__say", "{}")
-        .await
-        .unwrap();
+    let after = call(&mut gateway.client().await, "/mcp", "rec__say", "{}").await.unwrap();
     assert_eq!(after.status, 200, "{}", after.text());
-    assert!(
-        gateway.metrics().await.contains("tollbridge_buffered_bytes 0"),
-        "bodies are given back"
-    );
+    assert!(gateway.metrics().await.contains("tollbridge_buffered_bytes 0"), "bodies are given back");
 }
 
 /// A refused request's connection serves the next one or ends; it never hangs.
@@ -130,25 +112,14 @@ async fn a_body_is_asked_for_once_the_key_is_good() {
     let expecting = head(&format!("Content-Length: {}\r\nExpect: 100-continue\r\n", body.len()));
     client.send(expecting.as_bytes()).await.unwrap();
     let interim = client.until(b"\r\n\r\n").await.unwrap();
-    assert!(
-        interim.starts_with(b"HTTP/1.1 100 "),
-        "{}",
-        String::from_utf8_lossy(&interim)
-    );
+    assert!(interim.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&interim));
     client.send(&body).await.unwrap();
     assert_eq!(client.response().await.unwrap().status, 200);
 
     let mut stranger = gateway.client().await;
-    stranger
-        .send(expecting.replace(KEY, "a-key-that-is-not-known").as_bytes())
-        .await
-        .unwrap();
+    stranger.send(expecting.replace(KEY, "a-key-that-is-not-known").as_bytes()).await.unwrap();
     let first = stranger.until(b"\r\n").await.unwrap();
-    assert!(
-        first.starts_with(b"HTTP/1.1 401 "),
-        "{}",
-        String::from_utf8_lossy(&first)
-    );
+    assert!(first.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&first));
 }
 
 #[tokio::test]
@@ -167,11 +138,7 @@ async fn who_is_slow_is_not_waited_for() {
         client.send(b" ").await.unwrap();
     };
     assert_eq!(answer.status, 408, "{}", answer.text());
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "the body held on for {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(2), "the body held on for {:?}", began.elapsed());
 
     // The first head of a connection, and one that comes after an answer.
     for before in [0, 1] {
@@ -182,17 +149,10 @@ async fn who_is_slow_is_not_waited_for() {
         let began = Instant::now();
         let mut bytes = head("").into_bytes().into_iter().cycle();
         while !client.closes(PACE).await {
-            assert!(
-                began.elapsed() < Duration::from_secs(3),
-                "a head may drip for ever, {before} before it"
-            );
+            assert!(began.elapsed() < Duration::from_secs(3), "a head may drip for ever, {before} before it");
             let _ = client.send(&[bytes.next().unwrap()]).await;
         }
-        assert!(
-            began.elapsed() >= Duration::from_millis(250),
-            "closed after {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= Duration::from_millis(250), "closed after {:?}", began.elapsed());
     }
     assert_eq!(recorder.calls().len(), 1, "only what was whole goes upstream");
 }
@@ -211,27 +171,14 @@ async fn heads_have_limits() {
     for (what, bytes, want) in table {
         let mut client = gateway.client().await;
         client.send(bytes.as_bytes()).await.unwrap();
-        let answer = client
-            .response()
-            .await
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let answer = client.response().await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(answer.status, want, "{what}: {}", answer.text());
         goes_on_or_is_closed(client, what).await;
     }
     // More than anybody may hold in memory: whatever it says, it says it and lives.
-    for bytes in [
-        head(&length((0..5000).map(|at| format!("X-{at}: 1\r\n")).collect())),
-        head(&"x".repeat(3 << 20)),
-    ] {
+    for bytes in [head(&length((0..5000).map(|at| format!("X-{at}: 1\r\n")).collect())), head(&"x".repeat(3 << 20))] {
         let answer = exchange(gateway.port, bytes.as_bytes()).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
-    assert_eq!(
-        recorder
-            .calls()
-            .iter()
-            .filter(|call| call.header("x-a").is_some())
-            .count(),
-        0
-    );
+    assert_eq!(recorder.calls().iter().filter(|call| call.header("x-a").is_some()).count(), 0);
 }

@@ -19,19 +19,9 @@ async fn a_call_goes_through() {
     let gateway = Gateway::start(&format!("servers:\n  ts: {{url: \"{}\"}}", peer.url())).await;
     let mut client = gateway.client().await;
     let tools = list(&mut client, "/mcp", KEY, "tools/list").await;
-    assert_eq!(
-        tools["_meta"]["dev.tollbridge/servers"]["ts"]["state"], "ready",
-        "{tools}"
-    );
-    let response = call(&mut client, "/mcp", "ts__echo", r#"{"text":"hello"}"#)
-        .await
-        .unwrap();
-    assert_eq!(
-        response.json()["result"]["structuredContent"]["text"],
-        "hello",
-        "{}",
-        response.text()
-    );
+    assert_eq!(tools["_meta"]["dev.tollbridge/servers"]["ts"]["state"], "ready", "{tools}");
+    let response = call(&mut client, "/mcp", "ts__echo", r#"{"text":"hello"}"#).await.unwrap();
+    assert_eq!(response.json()["result"]["structuredContent"]["text"], "hello", "{}", response.text());
 }
 
 /// As it stands in the documentation, but for the ports, and with one more server at its end.
@@ -65,29 +55,22 @@ async fn the_printed_configuration_works_and_a_key_opens_what_it_names() {
         ("3202", also_files.port),
         ("3203", files_eu.port),
     ];
-    let text = ports.iter().fold(PRINTED.to_owned(), |text, (printed, port)| {
-        text.replace(&format!(":{printed}"), &format!(":{port}"))
-    });
+    let text = ports
+        .iter()
+        .fold(PRINTED.to_owned(), |text, (printed, port)| text.replace(&format!(":{printed}"), &format!(":{port}")));
     let text = text.replace("sha256:<hex>", hash(KEY).trim());
     let environment = [("TOLLBRIDGE_MASTER_KEY", ADMIN_KEY), ("FILES_TOKEN", "a-token")];
     let gateway = Gateway::launch(&text, (ports[0].1, ports[1].1), &environment);
     gateway.ready().await;
 
     let mut client = gateway.client().await;
-    for (key, visible) in [
-        (ADMIN_KEY, &["files", "files-eu", "search"][..]),
-        (KEY, &["files-eu", "search"]),
-    ] {
+    for (key, visible) in [(ADMIN_KEY, &["files", "files-eu", "search"][..]), (KEY, &["files-eu", "search"])] {
         let listed = list(&mut client, "/mcp", key, "tools/list").await;
         let tools = listed["tools"].as_array().expect("tools");
         for server in ["search", "files", "files-eu"] {
             let may = visible.contains(&server);
             let tool = format!("{server}__echo");
-            assert_eq!(
-                tools.iter().any(|listed| listed["name"] == tool.as_str()),
-                may,
-                "{key} and {tool} in {listed}"
-            );
+            assert_eq!(tools.iter().any(|listed| listed["name"] == tool.as_str()), may, "{key} and {tool} in {listed}");
             let called = echo(&gateway, "/mcp", key, &tool).await;
             let alone = echo(&gateway, &format!("/mcp/{server}"), key, "echo").await;
             if may {
@@ -97,12 +80,8 @@ async fn the_printed_configuration_works_and_a_key_opens_what_it_names() {
                 let unknown = echo(&gateway, "/mcp", key, "nowhere__echo").await;
                 assert_eq!(called.error_code(), Some(-32602), "{}", called.text());
                 assert_eq!(
-                    called.json()["error"]["message"]
-                        .as_str()
-                        .map(|said| said.replace(&tool, "_")),
-                    unknown.json()["error"]["message"]
-                        .as_str()
-                        .map(|said| said.replace("nowhere__echo", "_")),
+                    called.json()["error"]["message"].as_str().map(|said| said.replace(&tool, "_")),
+                    unknown.json()["error"]["message"].as_str().map(|said| said.replace("nowhere__echo", "_")),
                     "what a key may not see does not exist"
                 );
                 assert_eq!(alone.status, 404, "{key} at /mcp/{server}: {}", alone.text());
@@ -141,10 +120,7 @@ fn check_says_every_problem_at_once_each_with_its_line() {
         ("seal: {keys: [short]}", "a seal is 32 bytes"),
         ("servers:", ""),
         ("  tools: {url: http://h/}", "\"tools\" is a reserved word"),
-        (
-            "  a: {url: http://h/, auth: {type: bearer, token: \"${NOT_SET_ANYWHERE}\"}}",
-            "NOT_SET_ANYWHERE is not set",
-        ),
+        ("  a: {url: http://h/, auth: {type: bearer, token: \"${NOT_SET_ANYWHERE}\"}}", "NOT_SET_ANYWHERE is not set"),
     ];
     let text: String = mistakes.iter().map(|(line, _)| format!("{line}\n")).collect();
     let (output, said) = check(&text);
@@ -160,11 +136,7 @@ fn check_says_every_problem_at_once_each_with_its_line() {
             ),
         }
     }
-    assert_eq!(
-        said.trim_end().lines().count(),
-        10,
-        "ten mistakes, ten messages:\n{said}"
-    );
+    assert_eq!(said.trim_end().lines().count(), 10, "ten mistakes, ten messages:\n{said}");
     let (output, said) = check("servers: {}");
     assert!(output.status.success() && said.contains("all right"), "{said}");
 }
@@ -172,18 +144,9 @@ fn check_says_every_problem_at_once_each_with_its_line() {
 #[tokio::test]
 async fn a_new_key_opens_the_gateway_that_knows_its_digest() {
     let printed = String::from_utf8(run(&["keys", "new"], "").stdout).unwrap();
-    let key = printed
-        .split_once("key:")
-        .expect("a key")
-        .1
-        .split_whitespace()
-        .next()
-        .unwrap();
+    let key = printed.split_once("key:").expect("a key").1.split_whitespace().next().unwrap();
     let entry = printed.split_once("config:").expect("an entry").1.trim();
-    assert!(
-        entry.contains(hash(key).trim()),
-        "`keys hash` of the key gives the digest of `keys new`:\n{printed}"
-    );
+    assert!(entry.contains(hash(key).trim()), "`keys hash` of the key gives the digest of `keys new`:\n{printed}");
     let peer = Peer::start(Sdk::RustModern);
     let gateway = Gateway::start(&format!("keys:\n  {entry}\nservers:\n  s: {{url: \"{}\"}}", peer.url())).await;
     assert!(is_echo(&echo(&gateway, "/mcp", key, "s__echo").await), "the new key");
@@ -215,21 +178,14 @@ async fn the_first_call_is_answered_soon_after_the_start() {
         }
         took.push(began.elapsed());
     }
-    assert!(
-        took.iter().any(|took| *took <= limit),
-        "none within {limit:?}: {took:?}"
-    );
+    assert!(took.iter().any(|took| *took <= limit), "none within {limit:?}: {took:?}");
 }
 
 #[test]
 fn an_address_for_everybody_without_keys_refuses_to_start() {
     let directory = scratch();
     let file = directory.join("gateway.yaml");
-    for text in [
-        "listen: 0.0.0.0:18080",
-        "listen: \"[::]:18080\"",
-        "admin: {listen: 0.0.0.0:19090}",
-    ] {
+    for text in ["listen: 0.0.0.0:18080", "listen: \"[::]:18080\"", "admin: {listen: 0.0.0.0:19090}"] {
         std::fs::write(&file, text).unwrap();
         let output = run(&["run", "--config", file.to_str().unwrap()], "");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -253,27 +209,14 @@ async fn strangers_are_refused_before_anything_of_their_body_is_read() {
     for (what, status, lines) in cases {
         for path in ["/mcp", "/mcp/s", "/s/mcp"] {
             let mut client = gateway.client().await;
-            let host = if lines.iter().any(|line| line.starts_with("Host")) {
-                ""
-            } else {
-                "Host: 127.0.0.1\r\n"
-            };
-            let head = format!(
-                "POST {path} HTTP/1.1\r\n{host}Content-Length: 1000000\r\n{}\r\n\r\n",
-                lines.join("\r\n")
-            );
-            client
-                .send(head.replace("\r\n\r\n\r\n", "\r\n\r\n").as_bytes())
-                .await
-                .unwrap();
+            let host = if lines.iter().any(|line| line.starts_with("Host")) { "" } else { "Host: 127.0.0.1\r\n" };
+            let head =
+                format!("POST {path} HTTP/1.1\r\n{host}Content-Length: 1000000\r\n{}\r\n\r\n", lines.join("\r\n"));
+            client.send(head.replace("\r\n\r\n\r\n", "\r\n\r\n").as_bytes()).await.unwrap();
             let began = Instant::now();
             let refused = client.response().await.expect("an answer though the body never came");
             assert_eq!(refused.status, status, "{what} at {path}: {}", refused.text());
-            assert!(
-                began.elapsed() < Duration::from_secs(1),
-                "{what} at {path} took {:?}",
-                began.elapsed()
-            );
+            assert!(began.elapsed() < Duration::from_secs(1), "{what} at {path} took {:?}", began.elapsed());
             assert_eq!(
                 refused.header("www-authenticate").is_some(),
                 status == 401,
@@ -298,10 +241,7 @@ async fn operators_see_life_readiness_and_metrics() {
         assert!(answer.text().contains(says), "{path}: {}", answer.text());
     }
     let mut client = Client::connect(gateway.admin_port).await.unwrap();
-    client
-        .send(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n")
-        .await
-        .unwrap();
+    client.send(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n").await.unwrap();
     assert_eq!(client.response().await.unwrap().status, 403, "a rebound name");
 }
 
@@ -329,11 +269,7 @@ async fn echo(gateway: &Gateway, path: &str, key: &str, tool: &str) -> Response 
 }
 
 async fn try_echo(gateway: &Gateway, path: &str, key: &str, tool: &str) -> std::io::Result<Response> {
-    let body = request(
-        "1",
-        "tools/call",
-        &format!(r#""name":"{tool}","arguments":{{"text":"hello"}},"#),
-    );
+    let body = request("1", "tools/call", &format!(r#""name":"{tool}","arguments":{{"text":"hello"}},"#));
     let headers = modern(key, "tools/call", Some(tool));
     let mut client = Client::connect(gateway.port).await?;
     client.post(path, &headers, body.as_bytes()).await

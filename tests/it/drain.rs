@@ -28,10 +28,8 @@ async fn a_call_under_way_is_answered_before_the_end() {
         let arguments = r#"{"ms":1500,"nonce":"under way"}"#;
         call(&mut first, "/mcp", "s__slow", arguments).await
     });
-    eventually("the server works on the call", 10, || async {
-        peer.stats().await["calls"].get("under way").map(drop)
-    })
-    .await;
+    eventually("the server works on the call", 10, || async { peer.stats().await["calls"].get("under way").map(drop) })
+        .await;
 
     gateway.process.signal("TERM");
     eventually("readiness fails", 1, || async {
@@ -42,28 +40,14 @@ async fn a_call_under_way_is_answered_before_the_end() {
     assert!(!under_way.is_finished(), "readiness fails while the call is under way");
     let late = call(&mut idle, "/mcp", "s__echo", r#"{"text":"late"}"#).await;
     let late = late.expect("load balancers that have not noticed yet are served");
-    assert_eq!(
-        late.json()["result"]["structuredContent"]["text"],
-        "late",
-        "{}",
-        late.text()
-    );
+    assert_eq!(late.json()["result"]["structuredContent"]["text"], "late", "{}", late.text());
     assert_eq!(late.header("connection"), Some("close"), "{:?}", late.headers);
 
     let answer = under_way.await.unwrap().expect("the answer of the call under way");
-    assert_eq!(
-        answer.json()["result"]["content"][0]["text"],
-        "waited 1500",
-        "{}",
-        answer.text()
-    );
+    assert_eq!(answer.json()["result"]["content"][0]["text"], "waited 1500", "{}", answer.text());
     let status = end(&mut gateway.process, 3).await;
     assert_eq!(status.code(), Some(0), "{}", gateway.log());
-    assert_eq!(
-        peer.stats().await["calls"]["under way"],
-        1,
-        "the server saw the call once"
-    );
+    assert_eq!(peer.stats().await["calls"]["under way"], 1, "the server saw the call once");
 }
 
 #[tokio::test]
@@ -84,10 +68,7 @@ async fn end(process: &mut Process, seconds: u64) -> std::process::ExitStatus {
         if let Some(status) = process.ended() {
             return status;
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(seconds),
-            "it still runs after {seconds} s"
-        );
+        assert!(began.elapsed() < Duration::from_secs(seconds), "it still runs after {seconds} s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

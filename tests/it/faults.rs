@@ -89,11 +89,7 @@ async fn endures(fault: Fault) {
     let gateway = start_discovered(&format!("servers:\n  ts: {{endpoints: {urls:?}, {SHORT}}}")).await;
     let mut load = Load::start(&gateway);
     eventually("every endpoint has calls", 10, || async {
-        calls(&peers, "before")
-            .await
-            .iter()
-            .all(|calls| *calls > 20)
-            .then_some(())
+        calls(&peers, "before").await.iter().all(|calls| *calls > 20).then_some(())
     })
     .await;
 
@@ -111,10 +107,7 @@ async fn endures(fault: Fault) {
         Fault::Stopped => peers[0].process.signal("CONT"),
         Fault::Relayed(_) => relay.as_ref().expect("a relay").turn(Mode::Pass),
     }
-    eventually("it gets calls again", 10, || async {
-        (calls(&peers, "after").await[0] > 0).then_some(())
-    })
-    .await;
+    eventually("it gets calls again", 10, || async { (calls(&peers, "after").await[0] > 0).then_some(()) }).await;
     let outcomes = load.stop().await;
 
     let executed = executed(&peers).await;
@@ -132,11 +125,7 @@ async fn endures(fault: Fault) {
     eprintln!("{fault:?}: {} calls, {} failed", outcomes.len(), failed.len());
     // Least in flight: a third of the clients was waiting there.
     let allowed = CLIENTS.div_ceil(ENDPOINTS) + 5;
-    assert!(
-        failed.len() <= allowed,
-        "{fault:?}: {} calls failed, not {allowed}: {failed:?}",
-        failed.len()
-    );
+    assert!(failed.len() <= allowed, "{fault:?}: {} calls failed, not {allowed}: {failed:?}", failed.len());
 }
 
 const PHASES: [&str; 3] = ["before", "during", "after"];
@@ -155,11 +144,7 @@ struct Load {
 
 impl Load {
     fn start(gateway: &Gateway) -> Load {
-        let mut load = Load {
-            phase: Arc::default(),
-            outcomes: Arc::default(),
-            clients: JoinSet::new(),
-        };
+        let mut load = Load { phase: Arc::default(), outcomes: Arc::default(), clients: JoinSet::new() };
         for client in 0..CLIENTS {
             let (port, phase, outcomes) = (gateway.port, Arc::clone(&load.phase), Arc::clone(&load.outcomes));
             load.clients.spawn(async move {
@@ -193,23 +178,13 @@ impl Load {
 async fn call_once(port: u16, nonce: &str) -> Result<(), String> {
     let said = async {
         let mut client = Client::connect(port).await?;
-        call(
-            &mut client,
-            "/mcp",
-            "ts__echo",
-            &format!(r#"{{"text":"{nonce}","nonce":"{nonce}"}}"#),
-        )
-        .await
+        call(&mut client, "/mcp", "ts__echo", &format!(r#"{{"text":"{nonce}","nonce":"{nonce}"}}"#)).await
     };
     let answer: Response = said.await.map_err(|error| format!("no answer: {error}"))?;
     if answer.status == 200 && answer.json()["result"]["structuredContent"]["text"] == nonce {
         return Ok(());
     }
-    assert!(
-        !answer.text().contains("structuredContent"),
-        "{nonce} got another's answer: {}",
-        answer.text()
-    );
+    assert!(!answer.text().contains("structuredContent"), "{nonce} got another's answer: {}", answer.text());
     Err(format!("{} {}", answer.status, answer.text()))
 }
 
@@ -237,11 +212,8 @@ async fn executed(peers: &[Peer]) -> BTreeMap<String, u64> {
 /// Lists are never held up, whoever dies; they say what they are worth.
 #[tokio::test]
 async fn a_dead_server_hides_no_other() {
-    let (alive, mut dies, hangs) = (
-        Peer::start(Sdk::TypeScriptV2),
-        Peer::start(Sdk::TypeScriptV2),
-        Peer::start(Sdk::TypeScriptV2),
-    );
+    let (alive, mut dies, hangs) =
+        (Peer::start(Sdk::TypeScriptV2), Peer::start(Sdk::TypeScriptV2), Peer::start(Sdk::TypeScriptV2));
     let gateway = start_discovered(&format!(
         "servers:\n  alive: {{url: \"{}\", {SHORT}}}\n  dies: {{url: \"{}\", {SHORT}}}\n  hangs: {{url: \"{}\", {SHORT}}}\n  never: {{url: \"http://127.0.0.1:{}/mcp\", {SHORT}}}",
         alive.url(),
@@ -254,22 +226,11 @@ async fn a_dead_server_hides_no_other() {
     let states = async |client: &mut Client| {
         let began = Instant::now();
         let tools = list(client, "/mcp", KEY, "tools/list").await;
-        assert!(
-            began.elapsed() < Duration::from_millis(100),
-            "a list took {:?}",
-            began.elapsed()
-        );
-        let names: Vec<&str> = tools["tools"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|tool| tool["name"].as_str())
-            .collect();
+        assert!(began.elapsed() < Duration::from_millis(100), "a list took {:?}", began.elapsed());
+        let names: Vec<&str> =
+            tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
         for server in ["alive", "dies", "hangs"] {
-            assert!(
-                names.contains(&format!("{server}__echo").as_str()),
-                "no {server}: {names:?}"
-            );
+            assert!(names.contains(&format!("{server}__echo").as_str()), "no {server}: {names:?}");
         }
         tools["_meta"]["dev.tollbridge/servers"].clone()
     };
@@ -290,52 +251,24 @@ async fn a_dead_server_hides_no_other() {
         }
         assert!(Instant::now() < until, "not stale: {found}");
     };
-    for (server, state) in [
-        ("alive", "ready"),
-        ("dies", "stale"),
-        ("hangs", "stale"),
-        ("never", "unreachable"),
-    ] {
+    for (server, state) in [("alive", "ready"), ("dies", "stale"), ("hangs", "stale"), ("never", "unreachable")] {
         assert_eq!(found[server]["state"], state, "{found}");
-        assert_eq!(
-            found[server]["since"].is_string(),
-            state != "ready",
-            "{server}: {found}"
-        );
+        assert_eq!(found[server]["since"].is_string(), state != "ready", "{server}: {found}");
     }
-    let answer = call(&mut client, "/mcp", "alive__echo", r#"{"text":"hi"}"#)
-        .await
-        .unwrap();
+    let answer = call(&mut client, "/mcp", "alive__echo", r#"{"text":"hi"}"#).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#)
-        .await
-        .unwrap();
-    assert_eq!(
-        (answer.status, answer.error_code()),
-        (502, Some(-31001)),
-        "{}",
-        answer.text()
-    );
-    assert_eq!(
-        answer.json()["error"]["data"]["outcome"],
-        "not_sent",
-        "{}",
-        answer.text()
-    );
+    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#).await.unwrap();
+    assert_eq!((answer.status, answer.error_code()), (502, Some(-31001)), "{}", answer.text());
+    assert_eq!(answer.json()["error"]["data"]["outcome"], "not_sent", "{}", answer.text());
 
     dies = Peer::start_at(Sdk::TypeScriptV2, dies.port);
     hangs.process.signal("CONT");
     eventually("both are ready again", 10, || async {
         let tools = list(&mut gateway.client().await, "/mcp", KEY, "tools/list").await;
         let servers = &tools["_meta"]["dev.tollbridge/servers"];
-        ["dies", "hangs"]
-            .iter()
-            .all(|server| servers[server]["state"] == "ready")
-            .then_some(())
+        ["dies", "hangs"].iter().all(|server| servers[server]["state"] == "ready").then_some(())
     })
     .await;
-    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#)
-        .await
-        .unwrap();
+    let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#).await.unwrap();
     assert_eq!(answer.status, 200, "{} {}", answer.text(), dies.port);
 }

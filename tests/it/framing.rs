@@ -11,11 +11,8 @@ use tokio::task::JoinSet;
 
 async fn behind() -> (Recorder, Gateway) {
     let recorder = Recorder::start(Speaks::Modern, &[TOOL]).await;
-    let gateway = start_discovered(&format!(
-        "servers:\n  rec: {{url: \"{}\", timeout: {{call: 2s}}}}",
-        recorder.url()
-    ))
-    .await;
+    let gateway =
+        start_discovered(&format!("servers:\n  rec: {{url: \"{}\", timeout: {{call: 2s}}}}", recorder.url())).await;
     (recorder, gateway)
 }
 
@@ -39,10 +36,7 @@ async fn ambiguous_framing_is_refused() {
     let (body, smuggled) = (body(1), whole(666));
     let (length, chunk) = (body.len(), format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
     let both = body.len() + smuggled.len();
-    let (te, cl) = (
-        "Transfer-Encoding: chunked\r\n",
-        format!("Content-Length: {length}\r\n"),
-    );
+    let (te, cl) = ("Transfer-Encoding: chunked\r\n", format!("Content-Length: {length}\r\n"));
     #[rustfmt::skip]
     let table = [
         ("both, the length first", format!("{cl}{te}"), &chunk),
@@ -70,16 +64,10 @@ async fn ambiguous_framing_is_refused() {
         let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
         // RFC 9112, 6.1: chunks may win over a length, but then the connection must end.
         let alone = what.starts_with("both") && answer.to_lowercase().contains("connection: close");
-        assert!(
-            (refused || alone) && answer.matches("HTTP/1.1 ").count() <= 1,
-            "{what}: {answer}"
-        );
+        assert!((refused || alone) && answer.matches("HTTP/1.1 ").count() <= 1, "{what}: {answer}");
     }
     let calls = recorder.calls();
-    assert!(
-        calls.iter().all(|call| !call.text().contains("666")),
-        "a second request went upstream"
-    );
+    assert!(calls.iter().all(|call| !call.text().contains("666")), "a second request went upstream");
 }
 
 /// The client's word on its connection counts (RFC 9112, 9.3).
@@ -93,15 +81,8 @@ async fn a_connection_ends_where_the_client_says_so() {
         let mut client = gateway.client().await;
         client.send(bytes.as_bytes()).await.unwrap();
         let answer = client.response().await.unwrap();
-        assert_eq!(
-            (answer.status, answer.header("connection")),
-            (200, Some("close")),
-            "{what}: {answer:?}"
-        );
-        assert!(
-            client.closes(Duration::from_secs(2)).await,
-            "{what}: the connection stays"
-        );
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{what}: {answer:?}");
+        assert!(client.closes(Duration::from_secs(2)).await, "{what}: the connection stays");
     }
 }
 
@@ -163,22 +144,19 @@ async fn answers_that_break_http_reach_nobody() {
         ("a status that is none", Reply::Cut(b"HTTP/1.1 999999 What\r\n\r\n".into()), 502),
     ];
     let (recorder, gateway) = behind().await;
-    let own = |recorder: &Recorder| {
-        recorder.answers(|request| {
-            Reply::Json(request.result(&format!(
-                "{{\"said\":{:?}}}",
-                request.member("/params/arguments/text").unwrap_or_default()
-            )))
-        });
-    };
+    let own =
+        |recorder: &Recorder| {
+            recorder.answers(|request| {
+                Reply::Json(request.result(&format!(
+                    "{{\"said\":{:?}}}",
+                    request.member("/params/arguments/text").unwrap_or_default()
+                )))
+            });
+        };
     for (what, reply, want) in table {
         own(&recorder);
         let mut client = gateway.client().await;
-        assert_eq!(
-            call(&mut client, "/mcp", "rec__say", "{}").await.unwrap().status,
-            200,
-            "before {what}"
-        );
+        assert_eq!(call(&mut client, "/mcp", "rec__say", "{}").await.unwrap().status, 200, "before {what}");
         recorder.answers(move |_| reply.clone());
         let calls = recorder.calls().len();
         match call(&mut client, "/mcp", "rec__say", r#"{"text":"first"}"#).await {
@@ -195,15 +173,8 @@ async fn answers_that_break_http_reach_nobody() {
         own(&recorder);
         for turn in ["second", "third"] {
             let arguments = format!(r#"{{"text":"{turn}"}}"#);
-            let answer = call(&mut gateway.client().await, "/mcp", "rec__say", &arguments)
-                .await
-                .unwrap();
-            assert!(
-                answer.text().contains(turn),
-                "after {what}, the {turn} call: {} {}",
-                answer.status,
-                answer.text()
-            );
+            let answer = call(&mut gateway.client().await, "/mcp", "rec__say", &arguments).await.unwrap();
+            assert!(answer.text().contains(turn), "after {what}, the {turn} call: {} {}", answer.status, answer.text());
         }
     }
 }

@@ -26,9 +26,5 @@ where
 
 /// `TOLLBRIDGE_FULL` is set by `tests/run --full`: the counts that releases are judged by.
 pub fn scaled(smoke: usize, full: usize) -> usize {
-    if std::env::var_os("TOLLBRIDGE_FULL").is_some() {
-        full
-    } else {
-        smoke
-    }
+    if std::env::var_os("TOLLBRIDGE_FULL").is_some() { full } else { smoke }
 }

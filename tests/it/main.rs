@@ -10,17 +10,17 @@
 
 mod harness;
 
-mod contract;
-mod tls;
-mod matrix;
-mod transparency;
 mod bodies;
+mod contract;
 mod drain;
-mod metrics;
 mod faults;
-mod sessions;
-mod protocol;
-mod rust_client;
 mod framing;
-mod streams;
+mod matrix;
+mod metrics;
+mod protocol;
 mod rules;
+mod rust_client;
+mod sessions;
+mod streams;
+mod tls;
+mod transparency;

@@ -51,13 +51,7 @@ const MODERN: Table<3> = Table {
 
 /// The Python SDK 2.x serves both eras at one endpoint, so it stands here as well.
 const LEGACY: Table<5> = Table {
-    servers: [
-        Sdk::TypeScriptV1,
-        Sdk::PythonV1,
-        Sdk::Everything,
-        Sdk::RustLegacy,
-        Sdk::PythonV2,
-    ],
+    servers: [Sdk::TypeScriptV1, Sdk::PythonV1, Sdk::Everything, Sdk::RustLegacy, Sdk::PythonV2],
     features: &[
         ("connect", [W, W, W, W, W]),
         ("tools/list", [W, W, W, W, W]),
@@ -124,10 +118,7 @@ impl Fleet {
         for (id, peer) in starting {
             peers.insert(id, peer.await.expect("a server"));
         }
-        let servers: String = peers
-            .iter()
-            .map(|(id, peer)| format!("  {id}: {{url: \"{}\"}}\n", peer.url()))
-            .collect();
+        let servers: String = peers.iter().map(|(id, peer)| format!("  {id}: {{url: \"{}\"}}\n", peer.url())).collect();
         // Sessions that the gateway opens for itself would be counted among those of the calls.
         let quiet = "discovery: {interval: 1h, start_wait: 10s}";
         let gateway = Gateway::start(&format!("{quiet}\nservers:\n{servers}")).await;
@@ -182,10 +173,7 @@ enum Seen {
 
 impl Seen {
     fn of(line: &serde_json::Value) -> (String, Seen) {
-        let feature = line["feature"]
-            .as_str()
-            .expect("each line names its feature")
-            .to_owned();
+        let feature = line["feature"].as_str().expect("each line names its feature").to_owned();
         let seen = match line["ok"].as_bool() {
             Some(true) => Seen::Worked,
             Some(false) => Seen::Failed(line["detail"].to_string()),

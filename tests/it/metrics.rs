@@ -31,26 +31,13 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
         let answer = ask(&mut client, &key, "tools/call", name, &secret).await;
         assert!(answer.contains("-32602"), "{answer}");
     }
-    let answer = ask(
-        &mut client,
-        &key,
-        "prompts/get",
-        "new__greet",
-        &format!(r#"{{"name":"{CANARY}"}}"#),
-    )
-    .await;
+    let answer = ask(&mut client, &key, "prompts/get", "new__greet", &format!(r#"{{"name":"{CANARY}"}}"#)).await;
     assert!(answer.contains("Hello"), "{answer}");
     ask(&mut client, &key, "made-up/method", "x", &secret).await;
     let session = initialize(&mut client, "/mcp", &key).await;
-    let answer = legacy_call(&mut client, "/mcp", &key, &session, "old__echo", &secret)
-        .await
-        .unwrap();
+    let answer = legacy_call(&mut client, "/mcp", &key, &session, "old__echo", &secret).await.unwrap();
     assert!(answer.text().contains("structuredContent"), "{}", answer.text());
-    assert_eq!(
-        client.get(&format!("/mcp?key={CANARY}")).await.unwrap().status,
-        401,
-        "a key in the query"
-    );
+    assert_eq!(client.get(&format!("/mcp?key={CANARY}")).await.unwrap().status, 401, "a key in the query");
     let refused = call(&mut client, "/mcp", "new__echo", &secret).await.unwrap();
     assert_eq!(refused.status, 401, "a key that this gateway does not know");
     // A server that is gone, so that failures are told of as well.
@@ -73,10 +60,7 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
         ("prompts/get", "ok", "new", "greet", 1),
         ("tools/list", "ok", "", "", 1),
     ] {
-        let labels = format!(
-            r#"method="{method}",{},server="{server}",surface="mcp",tool="{tool}""#,
-            tells(outcome)
-        );
+        let labels = format!(r#"method="{method}",{},server="{server}",surface="mcp",tool="{tool}""#, tells(outcome));
         let line = format!("tollbridge_requests_total{{{labels}}} {count}");
         assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
     }
@@ -94,10 +78,7 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
         Some(gateway.access_log()).filter(|log| log.contains("upstream_unavailable"))
     })
     .await;
-    let line = log
-        .lines()
-        .find(|line| line.contains(r#""tool":"echo""#))
-        .expect("the line of a call");
+    let line = log.lines().find(|line| line.contains(r#""tool":"echo""#)).expect("the line of a call");
     let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
     for (field, value) in [
         ("principal", "app"),
@@ -109,11 +90,7 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
     ] {
         assert_eq!(line[field], value, "{field} in {line}");
     }
-    for (place, text) in [
-        ("the metrics", &metrics),
-        ("the access log", &log),
-        ("the log", &gateway.log()),
-    ] {
+    for (place, text) in [("the metrics", &metrics), ("the access log", &log), ("the log", &gateway.log())] {
         for secret in [CANARY, KEY, &session] {
             let shown = text.lines().find(|line| line.contains(secret));
             assert_eq!(shown, None, "{secret} in {place}");
@@ -124,9 +101,5 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
 async fn ask(client: &mut Client, key: &str, method: &str, name: &str, arguments: &str) -> String {
     let body = request("1", method, &format!(r#""name":"{name}","arguments":{arguments},"#));
     let headers = modern(key, method, Some(name));
-    client
-        .post("/mcp", &headers, body.as_bytes())
-        .await
-        .expect("an answer")
-        .text()
+    client.post("/mcp", &headers, body.as_bytes()).await.expect("an answer").text()
 }

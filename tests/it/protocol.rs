@@ -18,12 +18,7 @@ async fn other_verbs_and_messages_without_an_answer() {
     for (verb, lines, allow) in table {
         for path in ["/mcp", "/mcp/rec", "/rec/mcp"] {
             let answer = gateway.client().await.request(verb, path, lines).await.unwrap();
-            assert_eq!(
-                (answer.status, answer.header("allow")),
-                (405, Some(allow)),
-                "{verb} {path}: {}",
-                answer.text()
-            );
+            assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{verb} {path}: {}", answer.text());
         }
     }
     let mut client = gateway.client().await;
@@ -32,12 +27,7 @@ async fn other_verbs_and_messages_without_an_answer() {
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
     ] {
         let answer = client.post("/mcp", &modern_lines, message.as_bytes()).await.unwrap();
-        assert_eq!(
-            (answer.status, answer.body.len()),
-            (202, 0),
-            "{message}: {}",
-            answer.text()
-        );
+        assert_eq!((answer.status, answer.body.len()), (202, 0), "{message}: {}", answer.text());
     }
 }
 
@@ -62,15 +52,8 @@ async fn ids_are_echoed_as_they_were_written() {
     ] {
         for (method, name, members) in methods {
             let body = request(id, method, members);
-            let answer = client
-                .post("/mcp", &modern(KEY, method, name), body.as_bytes())
-                .await
-                .unwrap();
-            assert!(
-                answer.text().contains(&format!(r#""id":{id},"#)),
-                "{method} {id}: {}",
-                answer.text()
-            );
+            let answer = client.post("/mcp", &modern(KEY, method, name), body.as_bytes()).await.unwrap();
+            assert!(answer.text().contains(&format!(r#""id":{id},"#)), "{method} {id}: {}", answer.text());
         }
     }
 }
@@ -98,33 +81,20 @@ async fn pages_hold_everything_once_in_one_order() {
     for (path, session, want) in [
         ("/mcp", None, both("m1", "m2")),
         ("/mcp/m1", None, bare.clone()),
-        (
-            "/mcp",
-            Some(initialize(&mut client, "/mcp", KEY).await),
-            both("l1", "l2"),
-        ),
+        ("/mcp", Some(initialize(&mut client, "/mcp", KEY).await), both("l1", "l2")),
         ("/mcp/l1", Some(initialize(&mut client, "/mcp/l1", KEY).await), bare),
     ] {
         let (mut names, mut cursor) = (Vec::new(), String::new());
         loop {
-            let member = if cursor.is_empty() {
-                String::new()
-            } else {
-                format!(r#""cursor":"{cursor}""#)
-            };
+            let member = if cursor.is_empty() { String::new() } else { format!(r#""cursor":"{cursor}""#) };
             let (lines, body) = match &session {
                 None => (
                     modern(KEY, "tools/list", None),
-                    request(
-                        "1",
-                        "tools/list",
-                        &if member.is_empty() { member } else { member + "," },
-                    ),
+                    request("1", "tools/list", &if member.is_empty() { member } else { member + "," }),
                 ),
-                Some(session) => (
-                    legacy(KEY, Some(session)),
-                    legacy_request("1", "tools/list", &format!("{{{member}}}")),
-                ),
+                Some(session) => {
+                    (legacy(KEY, Some(session)), legacy_request("1", "tools/list", &format!("{{{member}}}")))
+                }
             };
             let page = client.post(path, &lines, body.as_bytes()).await.unwrap().json()["result"].clone();
             let entries = page["tools"].as_array().unwrap_or_else(|| panic!("{path}: {page}"));
@@ -143,33 +113,20 @@ async fn pages_hold_everything_once_in_one_order() {
 #[tokio::test]
 async fn eras_that_do_not_meet_say_so() {
     let (old, new) = (Peer::start(Sdk::TypeScriptV1), Peer::start(Sdk::TypeScriptV2));
-    let gateway = start_discovered(&format!(
-        "servers:\n  old: {{url: \"{}\"}}\n  new: {{url: \"{}\"}}",
-        old.url(),
-        new.url()
-    ))
-    .await;
+    let gateway =
+        start_discovered(&format!("servers:\n  old: {{url: \"{}\"}}\n  new: {{url: \"{}\"}}", old.url(), new.url()))
+            .await;
     let mut client = gateway.client().await;
     let session = initialize(&mut client, "/mcp", KEY).await;
     let legacy_list = legacy_request("1", "tools/list", "{}");
-    let legacy_tools = client
-        .post("/mcp", &legacy(KEY, Some(&session)), legacy_list.as_bytes())
-        .await
-        .unwrap()
-        .json()["result"]
+    let legacy_tools = client.post("/mcp", &legacy(KEY, Some(&session)), legacy_list.as_bytes()).await.unwrap().json()
+        ["result"]
         .clone();
     let modern_tools = list(&mut client, "/mcp", KEY, "tools/list").await;
     for (tools, shown, hidden) in [(&legacy_tools, "old", "new"), (&modern_tools, "new", "old")] {
-        let names: Vec<&str> = tools["tools"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|tool| tool["name"].as_str())
-            .collect();
-        assert!(
-            !names.is_empty() && names.iter().all(|name| name.starts_with(shown)),
-            "{shown}: {names:?}"
-        );
+        let names: Vec<&str> =
+            tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| name.starts_with(shown)), "{shown}: {names:?}");
         let states = &tools["_meta"]["dev.tollbridge/servers"];
         assert_eq!(
             (&states[shown]["state"], &states[hidden]["state"]),
@@ -180,21 +137,11 @@ async fn eras_that_do_not_meet_say_so() {
     let text = r#"{"text":"hi"}"#;
     let answers = [
         ("old", call(&mut client, "/mcp", "old__echo", text).await.unwrap()),
-        (
-            "new",
-            legacy_call(&mut client, "/mcp", KEY, &session, "new__echo", text)
-                .await
-                .unwrap(),
-        ),
+        ("new", legacy_call(&mut client, "/mcp", KEY, &session, "new__echo", text).await.unwrap()),
     ];
     for (server, answer) in answers {
         let error = answer.json()["error"].clone();
-        assert_eq!(
-            (answer.status, error["code"].as_i64()),
-            (200, Some(-31001)),
-            "{}",
-            answer.text()
-        );
+        assert_eq!((answer.status, error["code"].as_i64()), (200, Some(-31001)), "{}", answer.text());
         assert_eq!(
             (&error["data"]["reason"], &error["data"]["server"]),
             (&"era_unbridged".into(), &server.into()),
@@ -209,20 +156,13 @@ async fn eras_that_do_not_meet_say_so() {
         "initialize",
         r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#,
     );
-    let alone = Client::post(&mut client, "/mcp/new", &legacy(KEY, None), body.as_bytes())
-        .await
-        .unwrap();
+    let alone = Client::post(&mut client, "/mcp/new", &legacy(KEY, None), body.as_bytes()).await.unwrap();
     assert_supported(&alone, serde_json::json!(["2026-07-28"]));
 }
 
 #[track_caller]
 fn assert_supported(answer: &crate::harness::http::Response, versions: serde_json::Value) {
     let error = &answer.json()["error"];
-    assert_eq!(
-        (answer.status, error["code"].as_i64()),
-        (400, Some(-32022)),
-        "{}",
-        answer.text()
-    );
+    assert_eq!((answer.status, error["code"].as_i64()), (400, Some(-32022)), "{}", answer.text());
     assert_eq!(error["data"]["supported"], versions, "{error}");
 }

@@ -29,13 +29,7 @@ fn case(
     status: u16,
     code: impl Into<Option<i64>>,
 ) -> Case {
-    Case {
-        what,
-        changes: changes.to_vec(),
-        body: body.into(),
-        status,
-        code: code.into(),
-    }
+    Case { what, changes: changes.to_vec(), body: body.into(), status, code: code.into() }
 }
 
 #[rustfmt::skip]
@@ -164,14 +158,7 @@ async fn the_rules_of_the_modern_era() {
     let recorder = Recorder::start(Speaks::Modern, &[TOOL, MIRRORING]).await;
     let gateway = start_discovered(&format!("servers:\n  rec: {{url: \"{}\"}}", recorder.url())).await;
     let mut wrong = Vec::new();
-    for Case {
-        what,
-        changes,
-        body,
-        status,
-        code,
-    } in headers().into_iter().chain(bodies()).chain(methods())
-    {
+    for Case { what, changes, body, status, code } in headers().into_iter().chain(bodies()).chain(methods()) {
         let mut lines = modern(KEY, "tools/call", Some("rec__say"));
         for (from, to) in changes {
             let at = lines.iter().position(|line| line == from).expect("the line is there");
@@ -180,10 +167,7 @@ async fn the_rules_of_the_modern_era() {
         lines.retain(|line| !line.is_empty());
         let calls = recorder.calls().len();
         let mut client = gateway.client().await;
-        let answer = client
-            .post("/mcp", &lines, &body)
-            .await
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let answer = client.post("/mcp", &lines, &body).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         let json = answer.json();
         let reaches = usize::from(code.is_none());
         let (id, error) = (json.get("id"), &json["error"]);
@@ -211,10 +195,5 @@ async fn the_rules_of_the_modern_era() {
             ));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of the rules do not hold:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of the rules do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -85,23 +85,12 @@ async fn hold(version: ProtocolVersion, lifecycle: ClientLifecycleMode) {
     let gateway = Gateway::start(&format!("{quiet}\nservers:\n{listed}")).await;
 
     let mut wrong = Vec::new();
-    for (column, (id, sdk, _)) in SERVERS
-        .into_iter()
-        .enumerate()
-        .filter(|(_, server)| server.2 == version)
-    {
-        for (path, prefix) in [
-            ("/mcp".to_owned(), format!("{id}__")),
-            (format!("/mcp/{id}"), String::new()),
-        ] {
+    for (column, (id, sdk, _)) in SERVERS.into_iter().enumerate().filter(|(_, server)| server.2 == version) {
+        for (path, prefix) in [("/mcp".to_owned(), format!("{id}__")), (format!("/mcp/{id}"), String::new())] {
             let native = !matches!(sdk, Sdk::RustModern | Sdk::RustLegacy);
             let native = native.then_some(&peers[column]);
             let running = connect(&gateway.url(&path), version.clone(), lifecycle.clone()).await;
-            let client = Client {
-                running,
-                prefix,
-                native,
-            };
+            let client = Client { running, prefix, native };
             for (feature, row) in FEATURES {
                 let seen = timeout(Duration::from_secs(10), client.attempt(feature)).await;
                 match (row[column], seen) {
@@ -211,26 +200,14 @@ impl Client<'_> {
             }
             "resources/read" => {
                 let read = json!(client.read_resource(ReadResourceRequestParams::new(uri)).await?);
-                let line = read["contents"][0]["text"]
-                    .as_str()
-                    .and_then(|text| text.lines().next());
-                let era = if client.service().0.protocol_version == MODERN {
-                    "26"
-                } else {
-                    "25"
-                };
+                let line = read["contents"][0]["text"].as_str().and_then(|text| text.lines().next());
+                let era = if client.service().0.protocol_version == MODERN { "26" } else { "25" };
                 let readme = format!("# tools-{era}");
-                (
-                    json!(line),
-                    json!(self.native.map_or(readme.as_str(), |_| "static text")),
-                )
+                (json!(line), json!(self.native.map_or(readme.as_str(), |_| "static text")))
             }
             "prompts/list" => {
                 let listed = client.list_all_prompts().await?;
-                (
-                    json!(listed.iter().any(|prompt| prompt.name == named("greet"))),
-                    json!(true),
-                )
+                (json!(listed.iter().any(|prompt| prompt.name == named("greet"))), json!(true))
             }
             "prompts/get" => {
                 let get = json!({"name": named("greet"), "arguments": {"name": "ada"}});

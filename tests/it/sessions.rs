@@ -12,18 +12,14 @@ use tokio::task::JoinSet;
 const QUIET: &str = "discovery: {interval: 1h}";
 
 async fn before(servers: &[(&str, String)]) -> Gateway {
-    let lines: String = servers
-        .iter()
-        .map(|(id, url)| format!("  {id}: {{url: \"{url}\", health: {{interval: 1h}}}}\n"))
-        .collect();
+    let lines: String =
+        servers.iter().map(|(id, url)| format!("  {id}: {{url: \"{url}\", health: {{interval: 1h}}}}\n")).collect();
     start_discovered(&format!("{QUIET}\nservers:\n{lines}")).await
 }
 
 async fn echo(client: &mut Client, path: &str, session: &str, tool: &str, text: &str) -> (u16, String) {
     let arguments = format!(r#"{{"text":"{text}"}}"#);
-    let answer = legacy_call(client, path, KEY, session, tool, &arguments)
-        .await
-        .expect("an answer");
+    let answer = legacy_call(client, path, KEY, session, tool, &arguments).await.expect("an answer");
     let said = (answer.status == 200).then(|| answer.json()["result"]["structuredContent"]["text"].to_string());
     (answer.status, said.unwrap_or_else(|| answer.text()))
 }
@@ -50,22 +46,11 @@ async fn clients_get_their_own_answers_from_their_own_sessions() {
         });
     }
     let sessions = all.join_all().await;
-    assert_eq!(
-        opened().await - opened_before,
-        clients as u64,
-        "each client has one session at the server"
-    );
+    assert_eq!(opened().await - opened_before, clients as u64, "each client has one session at the server");
     let mut client = gateway.client().await;
     let closed_before = peer.stats().await["sessions_closed"].as_u64();
     for session in &sessions {
-        assert_eq!(
-            client
-                .request("DELETE", "/mcp", &legacy(KEY, Some(session)))
-                .await
-                .unwrap()
-                .status,
-            200
-        );
+        assert_eq!(client.request("DELETE", "/mcp", &legacy(KEY, Some(session))).await.unwrap().status, 200);
     }
     eventually("every session has ended at the server", 20, || async {
         let closed = peer.stats().await["sessions_closed"].as_u64();
@@ -76,10 +61,7 @@ async fn clients_get_their_own_answers_from_their_own_sessions() {
 
 #[tokio::test]
 async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
-    let (one, two) = (
-        Recorder::start(Speaks::Legacy, &[TOOL]).await,
-        Recorder::start(Speaks::Legacy, &[TOOL]).await,
-    );
+    let (one, two) = (Recorder::start(Speaks::Legacy, &[TOOL]).await, Recorder::start(Speaks::Legacy, &[TOOL]).await);
     let gateway = before(&[("one", one.url()), ("two", two.url())]).await;
     let mut client = gateway.client().await;
     let session = initialize(&mut client, "/mcp", KEY).await;
@@ -87,19 +69,11 @@ async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
     let call = async |client: &mut Client, path: &str, key: &str, session: Option<&str>| {
         let tool = if path == "/mcp" { "one__say" } else { "say" };
         let body = legacy_request("1", "tools/call", &format!(r#"{{"name":"{tool}"}}"#));
-        client
-            .post(path, &legacy(key, session), body.as_bytes())
-            .await
-            .unwrap()
-            .status
+        client.post(path, &legacy(key, session), body.as_bytes()).await.unwrap().status
     };
     assert_eq!(call(&mut client, "/mcp", KEY, Some(&session)).await, 200);
     assert_eq!(call(&mut client, "/mcp/one", KEY, Some(&narrow)).await, 200);
-    assert_eq!(
-        call(&mut client, "/one/mcp", KEY, Some(&narrow)).await,
-        200,
-        "the other spelling of its endpoint"
-    );
+    assert_eq!(call(&mut client, "/one/mcp", KEY, Some(&narrow)).await, 200, "the other spelling of its endpoint");
 
     let calls = one.calls().len();
     let middle = session.len() / 2;
@@ -124,57 +98,18 @@ async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
         ("missing", "/mcp", KEY, None, 400),
     ];
     for (what, path, key, id, want) in table {
-        assert_eq!(
-            call(&mut client, path, key, id).await,
-            want,
-            "POST, a session that is {what}"
-        );
+        assert_eq!(call(&mut client, path, key, id).await, want, "POST, a session that is {what}");
         let delete = client.request("DELETE", path, &legacy(key, id)).await.unwrap();
-        assert_eq!(
-            delete.status,
-            want,
-            "DELETE, a session that is {what}: {}",
-            delete.text()
-        );
+        assert_eq!(delete.status, want, "DELETE, a session that is {what}: {}", delete.text());
     }
-    assert_eq!(
-        (one.calls().len(), two.calls().len()),
-        (calls, 0),
-        "nothing of that went upstream"
-    );
-    assert_eq!(
-        call(&mut client, "/mcp", KEY, Some(&session)).await,
-        200,
-        "the session is undisturbed"
-    );
-    assert_eq!(
-        call(&mut client, "/mcp/one", KEY, Some(&narrow)).await,
-        200,
-        "the session is undisturbed"
-    );
+    assert_eq!((one.calls().len(), two.calls().len()), (calls, 0), "nothing of that went upstream");
+    assert_eq!(call(&mut client, "/mcp", KEY, Some(&session)).await, 200, "the session is undisturbed");
+    assert_eq!(call(&mut client, "/mcp/one", KEY, Some(&narrow)).await, 200, "the session is undisturbed");
 
     let upstream = one.last_call().header("mcp-session-id").map(str::to_owned);
-    assert_eq!(
-        client
-            .request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow)))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
-    assert_eq!(
-        call(&mut client, "/mcp/one", KEY, Some(&narrow)).await,
-        404,
-        "an ended session"
-    );
-    assert_eq!(
-        client
-            .request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow)))
-            .await
-            .unwrap()
-            .status,
-        404
-    );
+    assert_eq!(client.request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow))).await.unwrap().status, 200);
+    assert_eq!(call(&mut client, "/mcp/one", KEY, Some(&narrow)).await, 404, "an ended session");
+    assert_eq!(client.request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow))).await.unwrap().status, 404);
     eventually("the session has ended upstream", 5, || async {
         let mut requests = one.requests();
         requests
@@ -182,11 +117,7 @@ async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
         requests.pop()
     })
     .await;
-    assert_eq!(
-        call(&mut client, "/mcp", KEY, Some(&session)).await,
-        200,
-        "another session of the same client"
-    );
+    assert_eq!(call(&mut client, "/mcp", KEY, Some(&session)).await, 200, "another session of the same client");
 }
 
 #[tokio::test]
@@ -206,24 +137,13 @@ async fn a_restarted_server_costs_a_new_initialize_at_most() {
         let reads = number % 2 == 0;
         if reads {
             let body = legacy_request("7", "resources/read", r#"{"uri":"test://static"}"#);
-            let answer = client
-                .post("/mcp", &legacy(KEY, Some(session)), body.as_bytes())
-                .await
-                .unwrap();
-            assert_eq!(
-                answer.json()["result"]["contents"][0]["text"],
-                "static text",
-                "{}",
-                answer.text()
-            );
+            let answer = client.post("/mcp", &legacy(KEY, Some(session)), body.as_bytes()).await.unwrap();
+            assert_eq!(answer.json()["result"]["contents"][0]["text"], "static text", "{}", answer.text());
         }
         let (status, said) = echo(client, "/mcp", session, "ts__echo", "b").await;
         assert_eq!(status, if reads { 200 } else { 404 }, "{said}");
         let session = initialize(client, "/mcp", KEY).await;
-        assert_eq!(
-            echo(client, "/mcp", &session, "ts__echo", "c").await,
-            (200, r#""c""#.to_owned())
-        );
+        assert_eq!(echo(client, "/mcp", &session, "ts__echo", "c").await, (200, r#""c""#.to_owned()));
     }
 }
 
@@ -240,16 +160,8 @@ async fn an_initialize_that_is_wrong_or_given_up_leaves_nothing() {
     );
     let wrong = [
         legacy_request("0", "initialize", "{}"),
-        legacy_request(
-            "0",
-            "initialize",
-            r#"{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":{}}"#,
-        ),
-        legacy_request(
-            "0",
-            "initialize",
-            r#"{"protocolVersion":25,"capabilities":{},"clientInfo":{}}"#,
-        ),
+        legacy_request("0", "initialize", r#"{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":{}}"#),
+        legacy_request("0", "initialize", r#"{"protocolVersion":25,"capabilities":{},"clientInfo":{}}"#),
         good.replacen(r#""id":0,"#, "", 1),
         good.replacen(r#""id":0,"#, r#""id":null,"#, 1),
         good[..good.len() - 1].to_owned(),
@@ -282,56 +194,28 @@ async fn an_initialize_that_is_wrong_or_given_up_leaves_nothing() {
     let sessions = async |count: usize| {
         eventually(&format!("{count} sessions are counted"), 10, || async {
             let metrics = gateway.metrics().await;
-            metrics
-                .contains(&format!("\ntollbridge_sessions {count}\n"))
-                .then_some(())
+            metrics.contains(&format!("\ntollbridge_sessions {count}\n")).then_some(())
         })
         .await;
     };
-    assert_eq!(
-        recorder.of("initialize").len(),
-        upstream_before,
-        "nobody needed a session upstream"
-    );
+    assert_eq!(recorder.of("initialize").len(), upstream_before, "nobody needed a session upstream");
     let mut client = gateway.client().await;
     let session = initialize(&mut client, "/mcp", KEY).await;
-    assert_eq!(
-        legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}")
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap().status, 200);
     sessions(1).await;
-    assert_eq!(
-        client
-            .request("DELETE", "/mcp", &legacy(KEY, Some(&session)))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(client.request("DELETE", "/mcp", &legacy(KEY, Some(&session))).await.unwrap().status, 200);
     sessions(0).await;
 }
 
 #[tokio::test]
 async fn a_cancellation_reaches_the_server_that_runs_the_call() {
-    let (peer, other) = (
-        Peer::start(Sdk::TypeScriptV1),
-        Recorder::start(Speaks::Legacy, &[TOOL]).await,
-    );
+    let (peer, other) = (Peer::start(Sdk::TypeScriptV1), Recorder::start(Speaks::Legacy, &[TOOL]).await);
     let gateway = before(&[("ts", peer.url()), ("rec", other.url())]).await;
     for (path, tool) in [("/mcp", "ts__slow"), ("/mcp/ts", "slow")] {
         let (mut client, mut calling) = (gateway.client().await, gateway.client().await);
         let session = initialize(&mut client, path, KEY).await;
         if path == "/mcp" {
-            assert_eq!(
-                legacy_call(&mut client, path, KEY, &session, "rec__say", "{}")
-                    .await
-                    .unwrap()
-                    .status,
-                200
-            );
+            assert_eq!(legacy_call(&mut client, path, KEY, &session, "rec__say", "{}").await.unwrap().status, 200);
         }
         let cancelled = async || peer.stats().await["cancelled"].as_u64().expect("a count");
         let before = cancelled().await;
@@ -340,24 +224,12 @@ async fn a_cancellation_reaches_the_server_that_runs_the_call() {
         let body = legacy_request(id, "tools/call", &params);
         let headers = legacy(KEY, Some(&session));
         let under_way = tokio::spawn(async move { calling.post(path, &headers, body.as_bytes()).await });
-        eventually("the call has begun", 5, || async {
-            peer.stats().await["calls"][&nonce].as_u64()
-        })
-        .await;
+        eventually("the call has begun", 5, || async { peer.stats().await["calls"][&nonce].as_u64() }).await;
         let note = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
-        let taken = client
-            .post(path, &legacy(KEY, Some(&session)), note.as_bytes())
-            .await
-            .unwrap();
+        let taken = client.post(path, &legacy(KEY, Some(&session)), note.as_bytes()).await.unwrap();
         assert_eq!(taken.status, 202, "{}", taken.text());
-        eventually("the server has cancelled it", 5, || async {
-            (cancelled().await > before).then_some(())
-        })
-        .await;
+        eventually("the server has cancelled it", 5, || async { (cancelled().await > before).then_some(()) }).await;
         under_way.abort();
     }
-    assert!(
-        other.of("notifications/cancelled").is_empty(),
-        "the other server has nothing to cancel"
-    );
+    assert!(other.of("notifications/cancelled").is_empty(), "the other server has nothing to cancel");
 }

@@ -22,11 +22,7 @@ async fn stream(port: u16, path: &str, tool: &str) -> Client {
     let head = call_head(path, tool, &format!("Content-Length: {}\r\n", body.len()));
     client.send((head + &body).as_bytes()).await.unwrap();
     let head = client.head().await.unwrap();
-    assert_eq!(
-        (head.status, head.header("content-type")),
-        (200, Some("text/event-stream")),
-        "{head:?}"
-    );
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")), "{head:?}");
     client
 }
 
@@ -42,13 +38,8 @@ async fn events_pass_as_they_are_when_they_are_sent() {
     ]
     .to_vec();
     let sent = pieces.clone();
-    recorder.answers(move |_| {
-        Reply::Events(
-            sent.iter()
-                .map(|piece| (Duration::from_millis(50), piece.clone()))
-                .collect(),
-        )
-    });
+    recorder
+        .answers(move |_| Reply::Events(sent.iter().map(|piece| (Duration::from_millis(50), piece.clone())).collect()));
     let mut client = stream(gateway.port, "/mcp", "rec__say").await;
     for piece in pieces {
         let chunk = client.chunk().await.unwrap().expect("another chunk");
@@ -62,10 +53,7 @@ async fn events_pass_as_they_are_when_they_are_sent() {
 async fn events_arrive_as_soon_as_behind_nginx() {
     const PACE: Duration = Duration::from_millis(50);
     // An unoptimised gateway on two cores that others use as well; a release build has 1 ms.
-    let (rounds, allowed) = (
-        scaled(3, 40),
-        Duration::from_millis(if cfg!(debug_assertions) { 5 } else { 1 }),
-    );
+    let (rounds, allowed) = (scaled(3, 40), Duration::from_millis(if cfg!(debug_assertions) { 5 } else { 1 }));
     let (recorder, gateway) = behind().await;
     recorder.answers(|_| Reply::Clock(25, PACE));
     let (_nginx, nginx) = start_nginx(recorder.port).await;
@@ -81,10 +69,7 @@ async fn events_arrive_as_soon_as_behind_nginx() {
     }
     let (ours, theirs) = (p99(ours), p99(theirs));
     eprintln!("p99 of an event's way: {ours:?} through the gateway, {theirs:?} through nginx");
-    assert!(
-        ours < theirs + Duration::from_millis(30),
-        "{ours:?} against nginx's {theirs:?}: events are collected"
-    );
+    assert!(ours < theirs + Duration::from_millis(30), "{ours:?} against nginx's {theirs:?}: events are collected");
     assert!(ours <= theirs + allowed, "{ours:?} against nginx's {theirs:?}");
 }
 
@@ -95,10 +80,7 @@ async fn delays(port: u16, path: &str, recorder: &Recorder) -> Vec<u64> {
     while let Some(chunk) = client.chunk().await.unwrap() {
         let now = recorder.now();
         let text = String::from_utf8(chunk).unwrap();
-        let sent = text
-            .split(r#""progress":"#)
-            .nth(1)
-            .and_then(|rest| rest.split('}').next());
+        let sent = text.split(r#""progress":"#).nth(1).and_then(|rest| rest.split('}').next());
         delays.extend(sent.map(|sent| now - sent.parse::<u64>().unwrap()));
     }
     assert_eq!(delays.len(), 25, "each event is a chunk of its own");
@@ -121,11 +103,7 @@ async fn start_nginx(upstream: u16) -> (Process, u16) {
     );
     std::fs::write(directory.join("nginx.conf"), conf).unwrap();
     let mut command = Command::new("nginx");
-    command
-        .arg("-p")
-        .arg(&directory)
-        .args(["-c", "nginx.conf"])
-        .stderr(Stdio::null());
+    command.arg("-p").arg(&directory).args(["-c", "nginx.conf"]).stderr(Stdio::null());
     let process = Process::spawn(&mut command);
     eventually("nginx listens", 10, || async { Client::connect(port).await.ok() }).await;
     (process, port)

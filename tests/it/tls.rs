@@ -116,7 +116,11 @@ async fn clients_come_over_tls_and_http_2() {
         curl.args(["-d", &body, &format!("https://localhost:{port}/mcp")]);
         let output = tokio::task::spawn_blocking(move || curl.output()).await.unwrap().expect("curl runs");
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.ends_with(&format!("{expected} 200")), "{version}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            text.ends_with(&format!("{expected} 200")),
+            "{version}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(text.matches("notifications/progress").count(), 3, "{version}: {text}");
         assert!(text.contains("counted 3"), "{version}: {text}");
     }

@@ -31,12 +31,7 @@ fn same(came: &[u8], sent: &[u8], what: &str) {
     let near = |bytes: &[u8]| {
         String::from_utf8_lossy(&bytes[apart.saturating_sub(40)..bytes.len().min(apart + 40)]).into_owned()
     };
-    assert!(
-        came == sent,
-        "{what}: from byte {apart} on, {} came for {}",
-        near(came),
-        near(sent)
-    );
+    assert!(came == sent, "{what}: from byte {apart} on, {} came for {}", near(came), near(sent));
 }
 
 /// A call as odd as JSON allows, with fields that nobody knows.
@@ -68,18 +63,11 @@ async fn what_was_sent_arrives() {
                 let result = odd_result(value);
                 for reply in [Reply::Json(result.clone()), Reply::Chunked(result.clone(), 40_000)] {
                     recorder.answers(move |_| reply.clone());
-                    let answer = client
-                        .post(path, &headers, &odd_call(tool, value, &meta))
-                        .await
-                        .unwrap();
+                    let answer = client.post(path, &headers, &odd_call(tool, value, &meta)).await.unwrap();
                     assert_eq!(answer.status, 200, "{what}: {}", answer.text());
                     assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
                     same(&answer.body, &result, &format!("the result, {what}"));
-                    same(
-                        &recorder.last_call().body,
-                        &odd_call("say", value, &meta),
-                        &format!("the call, {what}"),
-                    );
+                    same(&recorder.last_call().body, &odd_call("say", value, &meta), &format!("the call, {what}"));
                 }
             }
         }
@@ -99,10 +87,7 @@ async fn entries_of_lists_change_only_their_names() {
     let mut client = gateway.client().await;
     for (path, prefix) in [("/mcp", "rec__"), ("/mcp/rec", "")] {
         let headers = modern(KEY, "tools/list", None);
-        let list = client
-            .post(path, &headers, request("1", "tools/list", "").as_bytes())
-            .await
-            .unwrap();
+        let list = client.post(path, &headers, request("1", "tools/list", "").as_bytes()).await.unwrap();
         for entry in entries(prefix) {
             assert!(list.text().contains(&entry), "{path} lacks {entry}: {}", list.text());
         }
@@ -110,22 +95,14 @@ async fn entries_of_lists_change_only_their_names() {
     // A name that no header can carry goes up in base64, without its prefix.
     let encoded = ["=?base64?cmVjX19ncsO2w59l?=", "=?base64?Z3LDtsOfZQ==?="];
     let body = request("1", "tools/call", "\"name\":\"rec__gr\u{f6}\u{df}e\",");
-    let answer = client
-        .post("/mcp", &modern(KEY, "tools/call", Some(encoded[0])), body.as_bytes())
-        .await
-        .unwrap();
+    let answer = client.post("/mcp", &modern(KEY, "tools/call", Some(encoded[0])), body.as_bytes()).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(recorder.last_call().header("mcp-name"), Some(encoded[1]));
 }
 
 #[tokio::test]
 async fn credentials_stay_on_their_side() {
-    let (recorder, gateway) = behind(
-        Speaks::Modern,
-        &[TOOL],
-        ", auth: {type: bearer, token: the-gateways-own}",
-    )
-    .await;
+    let (recorder, gateway) = behind(Speaks::Modern, &[TOOL], ", auth: {type: bearer, token: the-gateways-own}").await;
     let secrets = [
         "Cookie: c=secret-1",
         "X-API-Key: secret-2",
@@ -144,40 +121,17 @@ async fn credentials_stay_on_their_side() {
         Reply::Status("200 OK", lines.to_owned(), request.result(r#"{"content":[]}"#))
     });
     let body = request("1", "tools/call", r#""name":"rec__say","#);
-    let answer = gateway
-        .client()
-        .await
-        .post("/mcp", &headers, body.as_bytes())
-        .await
-        .unwrap();
+    let answer = gateway.client().await.post("/mcp", &headers, body.as_bytes()).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let leaked: Vec<_> = answer
-        .headers
-        .iter()
-        .filter(|(_, value)| value.contains("up-"))
-        .collect();
+    let leaked: Vec<_> = answer.headers.iter().filter(|(_, value)| value.contains("up-")).collect();
     assert!(leaked.is_empty(), "of the server's headers came down {leaked:?}");
     for request in recorder.requests() {
-        assert!(
-            !request.head.contains("secret-") && !request.head.contains(KEY),
-            "{}",
-            request.head
-        );
-        assert_eq!(
-            request.header("authorization"),
-            Some("Bearer the-gateways-own"),
-            "{}",
-            request.head
-        );
+        assert!(!request.head.contains("secret-") && !request.head.contains(KEY), "{}", request.head);
+        assert_eq!(request.header("authorization"), Some("Bearer the-gateways-own"), "{}", request.head);
     }
     let call = recorder.last_call();
     let mirrored = ["mcp-name", "mcp-method", "mcp-param-region", "traceparent"].map(|name| call.header(name));
-    assert_eq!(
-        mirrored,
-        [Some("say"), Some("tools/call"), Some("eu west"), Some("00-aa-bb-01")],
-        "{}",
-        call.head
-    );
+    assert_eq!(mirrored, [Some("say"), Some("tools/call"), Some("eu west"), Some("00-aa-bb-01")], "{}", call.head);
 }
 
 #[tokio::test]
@@ -205,11 +159,7 @@ async fn errors_of_the_server_pass_and_errors_of_the_gateway_say_so() {
     let mut client = gateway.client().await;
     for (status, media, body, want, code) in table {
         recorder.answers(move |_| {
-            Reply::Status(
-                status,
-                format!("Content-Type: {media}\r\nRetry-After: 3\r\n"),
-                body.into(),
-            )
+            Reply::Status(status, format!("Content-Type: {media}\r\nRetry-After: 3\r\n"), body.into())
         });
         let answer: Response = call(&mut client, "/mcp", "rec__say", "{}").await.unwrap();
         let what = format!("{status} {media} {body}: {}", answer.text());

@@ -16,15 +16,11 @@ pub async fn repeat(mut client: Client, window: Arc<Window>) -> Tally {
     let mut tally = Tally::default();
     while !window.is_over() {
         let start = Instant::now();
-        let outcome = timeout(ANSWER_TIMEOUT, call(&mut client))
-            .await
-            .context("no answer in time");
+        let outcome = timeout(ANSWER_TIMEOUT, call(&mut client)).await.context("no answer in time");
         match outcome.flatten() {
             Ok(Verdict::Right) if window.is_open() => {
                 let ns = start.elapsed().as_nanos();
-                tally
-                    .delays
-                    .push(u64::try_from(ns).expect("a timeout of seconds bounds it"));
+                tally.delays.push(u64::try_from(ns).expect("a timeout of seconds bounds it"));
             }
             Ok(Verdict::Right) => {}
             Ok(Verdict::Crossed) => tally.crossed += 1,
@@ -52,8 +48,5 @@ async fn call(client: &mut Client) -> Result<Verdict> {
 /// The data of the last event, which is the response. Each event has one data line.
 fn last_data(body: &[u8]) -> &[u8] {
     let lines = body.rsplit(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| line.strip_prefix(b"data: "))
-        .next()
-        .unwrap_or_default()
+    lines.filter_map(|line| line.strip_prefix(b"data: ")).next().unwrap_or_default()
 }

@@ -51,13 +51,7 @@ struct Response<'a> {
 
 impl Client {
     pub fn new(template: Arc<Template>, connection: u32) -> Self {
-        Self {
-            template,
-            connection,
-            sequence: 0,
-            nonces: RandomState::new(),
-            kept: None,
-        }
+        Self { template, connection, sequence: 0, nonces: RandomState::new(), kept: None }
     }
 
     pub fn next_ticket(&mut self) -> Ticket {

@@ -24,9 +24,7 @@ pub async fn repeat(mut client: Client, window: Arc<Window>, share: f64) -> Tall
     tokio::time::sleep(EVENT_INTERVAL.mul_f64(share)).await;
     while !window.is_over() {
         let stream = stream(&mut client, &window, &mut tally);
-        let outcome = timeout(STREAM_TIMEOUT, stream)
-            .await
-            .context("the stream did not end in time");
+        let outcome = timeout(STREAM_TIMEOUT, stream).await.context("the stream did not end in time");
         match outcome.flatten() {
             Ok(Verdict::Right) => {}
             Ok(Verdict::Crossed) => tally.crossed += 1,
@@ -46,10 +44,7 @@ async fn stream(client: &mut Client, window: &Window, tally: &mut Tally) -> Resu
         let body = wire.body(head.framing).await?;
         anyhow::bail!("no stream but status {status}: {}", excerpt(&body));
     }
-    ensure!(
-        matches!(head.framing, Framing::Chunked),
-        "the stream is not chunked: it must be, in HTTP/1.1"
-    );
+    ensure!(matches!(head.framing, Framing::Chunked), "the stream is not chunked: it must be, in HTTP/1.1");
     let response = read_events(&mut wire, window, tally).await?;
     if !head.last_on_connection {
         client.keep(wire);
@@ -75,10 +70,7 @@ async fn read_events(wire: &mut Wire, window: &Window, tally: &mut Tally) -> Res
             }
         }
     }
-    let data = response
-        .windows(6)
-        .position(|window| window == b"data: ")
-        .context("the stream had no response")?;
+    let data = response.windows(6).position(|window| window == b"data: ").context("the stream had no response")?;
     Ok(response.split_off(data + 6))
 }
 

@@ -27,9 +27,7 @@ pub struct Spent {
 
 impl Window {
     pub fn new() -> Self {
-        Self {
-            phase: AtomicU8::new(WARMING_UP),
-        }
+        Self { phase: AtomicU8::new(WARMING_UP) }
     }
 
     /// Lets the run go on for the warm-up and for `measured`, then ends it.
@@ -42,9 +40,7 @@ impl Window {
         self.phase.store(OVER, Ordering::Relaxed);
         let elapsed = start.elapsed();
         let cpu_after = processes.cpu_time()?;
-        let cpu_time = cpu_after
-            .zip(cpu_before)
-            .map(|(after, before)| after.saturating_sub(before));
+        let cpu_time = cpu_after.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
         Ok(Spent { elapsed, cpu_time })
     }
 

@@ -7,20 +7,12 @@ pub fn markdown(about: &str, medians: &[Measurement]) -> String {
     let calls = table(medians, Kind::Calls, "requests/s", "CPU µs/call");
     let events = table(medians, Kind::Events, "events/s", "CPU µs/event");
     let parts = [about.to_owned(), calls, events];
-    let parts: Vec<&str> = parts
-        .iter()
-        .map(|part| part.trim_end())
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<&str> = parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
     parts.join("\n\n") + "\n"
 }
 
 fn table(medians: &[Measurement], kind: Kind, rate: &str, cpu: &str) -> String {
-    let rows: Vec<String> = medians
-        .iter()
-        .filter(|row| row.kind == kind)
-        .map(|row| self::row(row, medians))
-        .collect();
+    let rows: Vec<String> = medians.iter().filter(|row| row.kind == kind).map(|row| self::row(row, medians)).collect();
     if rows.is_empty() {
         return String::new();
     }
@@ -36,15 +28,7 @@ fn table(medians: &[Measurement], kind: Kind, rate: &str, cpu: &str) -> String {
 }
 
 fn row(row: &Measurement, medians: &[Measurement]) -> String {
-    let Measurement {
-        label,
-        per_second,
-        p50_ms,
-        p99_ms,
-        errors,
-        crossed,
-        ..
-    } = row;
+    let Measurement { label, per_second, p50_ms, p99_ms, errors, crossed, .. } = row;
     let cpu = optional(row.cpu_us_each, 1);
     let ratio = optional(cpu_ratio(row, medians), 2);
     let cores = optional(row.cpu_cores, 2);

@@ -35,10 +35,7 @@ fn the_gate_closes_above_its_limit() {
     let rows = medians(&three_rounds());
     assert!(ensure_within(&rows, 2.5).is_ok(), "2.5 times is within 2.5");
     assert!(ensure_within(&rows, 2.4).is_err(), "2.5 times is not within 2.4");
-    assert!(
-        ensure_within(&rows[..1], 2.5).is_err(),
-        "a gate without a candidate must not pass"
-    );
+    assert!(ensure_within(&rows[..1], 2.5).is_err(), "a gate without a candidate must not pass");
 }
 
 #[test]
@@ -54,8 +51,5 @@ fn one_crossed_answer_spoils_the_report() {
 fn the_table_shows_the_ratio() {
     let text = table::markdown("About.", &medians(&three_rounds()));
     assert!(text.starts_with("About.\n\n| Calls |"), "{text}");
-    assert!(
-        text.contains("| tollbridge /mcp | 10 | 1.000 | 2.000 | 50.0 | 2.50 | 1.00 | 0 | 0 |"),
-        "{text}"
-    );
+    assert!(text.contains("| tollbridge /mcp | 10 | 1.000 | 2.000 | 50.0 | 2.50 | 1.00 | 0 | 0 |"), "{text}");
 }

@@ -143,11 +143,7 @@ fn initialized(id: &str, version: Option<&RawValue>) -> Answer {
 }
 
 fn result(id: &str, headers: &str, result: &str) -> Answer {
-    Answer::Whole(json(
-        "200 OK",
-        headers,
-        &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
-    ))
+    Answer::Whole(json("200 OK", headers, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)))
 }
 
 fn error(id: &str, status: &str, code: i32, message: &str) -> Answer {

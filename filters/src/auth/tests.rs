@@ -29,26 +29,14 @@ fn the_right_key_is_its_record() {
 
 #[test]
 fn everything_else_is_refused() {
-    let missing = [
-        vec![],
-        vec!["Bearer"],
-        vec!["Bearer "],
-        vec!["Basic dTpw"],
-        vec!["Bearer a", "Bearer b"],
-    ];
+    let missing = [vec![], vec!["Bearer"], vec!["Bearer "], vec!["Basic dTpw"], vec!["Bearer a", "Bearer b"]];
     for values in missing {
         let verdict = ring().authenticate(&headers(&values));
-        assert!(
-            matches!(verdict, Err(Rejection::MissingKey)),
-            "{values:?} gave {verdict:?}"
-        );
+        assert!(matches!(verdict, Err(Rejection::MissingKey)), "{values:?} gave {verdict:?}");
     }
     let cut = &SECRET[..SECRET.len() - 1];
     for token in ["x", cut, &SECRET.to_uppercase(), &format!("{SECRET}=")] {
         let verdict = ring().authenticate(&headers(&[&format!("Bearer {token}")]));
-        assert!(
-            matches!(verdict, Err(Rejection::UnknownKey)),
-            "{token} gave {verdict:?}"
-        );
+        assert!(matches!(verdict, Err(Rejection::UnknownKey)), "{token} gave {verdict:?}");
     }
 }

@@ -84,17 +84,8 @@ impl Entry {
         let key_place = json::find(raw, [kind.key()]).ok()??;
         let quoted = raw.get(key_place.clone()).filter(|text| text.starts_with('"'))?;
         let key = json::unquote(quoted).into_owned();
-        let mirrored = if kind == Kind::Tool {
-            mirrored_params(raw)?
-        } else {
-            Vec::new()
-        };
-        (!key.is_empty()).then(|| Entry {
-            key,
-            raw: raw.to_owned(),
-            key_place,
-            mirrored,
-        })
+        let mirrored = if kind == Kind::Tool { mirrored_params(raw)? } else { Vec::new() };
+        (!key.is_empty()).then(|| Entry { key, raw: raw.to_owned(), key_place, mirrored })
     }
 
     /// Writes the entry under a public name; nothing else of it changes.
@@ -188,9 +179,7 @@ impl Offer {
 /// Whether a URI may come from a template (RFC 6570): the literal parts in order, something for
 /// each expression. Linear, whatever the texts.
 fn fits(template: &str, uri: &str) -> bool {
-    let mut literals = template
-        .split('{')
-        .map(|part| part.split_once('}').map_or(part, |(_, literal)| literal));
+    let mut literals = template.split('{').map(|part| part.split_once('}').map_or(part, |(_, literal)| literal));
     let Some(mut rest) = literals.next().and_then(|first| uri.strip_prefix(first)) else {
         return false;
     };
@@ -236,10 +225,7 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<MirroredParam
                 return None;
             }
             let header = format!("mcp-param-{}", header.to_ascii_lowercase());
-            found.push(MirroredParam {
-                header,
-                path: path.clone(),
-            });
+            found.push(MirroredParam { header, path: path.clone() });
         }
         collect(property, path, found)?;
         path.pop();
@@ -303,13 +289,7 @@ mod tests {
         let good = r#"{"type":"object","properties":{"r":{"type":"string","x-mcp-header":"Region"},
             "o":{"type":"object","properties":{"n":{"type":"integer","x-mcp-header":"N"}}}}}"#;
         let mirrored = tool(good).unwrap().mirrored;
-        assert_eq!(
-            mirrored[0],
-            MirroredParam {
-                header: "mcp-param-region".into(),
-                path: vec!["r".into()]
-            }
-        );
+        assert_eq!(mirrored[0], MirroredParam { header: "mcp-param-region".into(), path: vec!["r".into()] });
         assert_eq!(mirrored[1].path, ["o", "n"]);
         for bad in [
             r#"{"properties":{"r":{"type":"number","x-mcp-header":"R"}}}"#,

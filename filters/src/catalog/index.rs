@@ -47,17 +47,10 @@ impl Index {
     fn add(&mut self, kind: Kind, entry: &Entry, listed: Listed) {
         let (server, at) = (listed.server, listed.entry);
         if let Some(bare) = self.bare.get_mut(kind as usize) {
-            bare.push(Listed {
-                public: None,
-                server,
-                entry: at,
-            });
+            bare.push(Listed { public: None, server, entry: at });
         }
         if let Some(names) = self.by_public_name.get_mut(kind as usize) {
-            names
-                .entry(listed.name(entry).to_owned())
-                .or_default()
-                .push((server, at));
+            names.entry(listed.name(entry).to_owned()).or_default().push((server, at));
         }
         if let Some(merged) = self.merged.get_mut(kind as usize) {
             merged.push(listed);
@@ -87,10 +80,7 @@ impl Index {
 
     /// Everything with this public name, by server id.
     pub(super) fn find(&self, kind: Kind, public: &str) -> &[(usize, usize)] {
-        self.by_public_name
-            .get(kind as usize)
-            .and_then(|names| names.get(public))
-            .map_or(&[], Vec::as_slice)
+        self.by_public_name.get(kind as usize).and_then(|names| names.get(public)).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -4,10 +4,7 @@ use bytes::Bytes;
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
-        map.append(
-            http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            value.parse().unwrap(),
-        );
+        map.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
     }
     map
 }
@@ -42,10 +39,7 @@ fn mirrors_must_say_what_the_body_says() {
         &[("mcp-method", "tools/call"), ("mcp-name", "=?BASE64?ZWNobw==?=")],
     ] {
         let verdict = check_mirrors(&headers(bad), &echo);
-        assert!(
-            matches!(verdict, Err(Rejection::HeaderMismatch(_))),
-            "{bad:?} gave {verdict:?}"
-        );
+        assert!(matches!(verdict, Err(Rejection::HeaderMismatch(_))), "{bad:?} gave {verdict:?}");
     }
 }
 
@@ -59,10 +53,7 @@ fn any_name_survives_the_header() {
 
 #[test]
 fn annotated_arguments_are_compared() {
-    let mirrored = [MirroredParam {
-        header: "mcp-param-region".into(),
-        path: vec!["where".into(), "region".into()],
-    }];
+    let mirrored = [MirroredParam { header: "mcp-param-region".into(), path: vec!["where".into(), "region".into()] }];
     let verdict =
         |arguments: &str, pairs: &[(&str, &str)]| check_params(&headers(pairs), &call("x", arguments), &mirrored);
     let region = [("mcp-param-region", "eu")];
@@ -70,10 +61,7 @@ fn annotated_arguments_are_compared() {
     assert_eq!(verdict(r#"{"where":{"region":null}}"#, &[]), Ok(()));
     assert_eq!(verdict("{}", &[]), Ok(()));
     assert_eq!(verdict("{}", &[("mcp-param-other", "is nobody's business")]), Ok(()));
-    assert_eq!(
-        verdict(r#"{"where":{"region":7}}"#, &[("mcp-param-region", "7")]),
-        Ok(())
-    );
+    assert_eq!(verdict(r#"{"where":{"region":7}}"#, &[("mcp-param-region", "7")]), Ok(()));
     for (arguments, pairs) in [
         (r#"{"where":{"region":"eu"}}"#, &[][..]),
         (r#"{"where":{"region":"us"}}"#, &region),
@@ -87,23 +75,12 @@ fn annotated_arguments_are_compared() {
 #[test]
 fn media_types_are_checked() {
     let json = ("content-type", "application/json; charset=utf-8");
-    for accept in [
-        "application/json, text/event-stream",
-        "*/*",
-        "text/*;q=0.5, application/*",
-    ] {
+    for accept in ["application/json, text/event-stream", "*/*", "text/*;q=0.5, application/*"] {
         assert_eq!(check_media(&headers(&[json, ("accept", accept)])), Ok(()), "{accept}");
     }
     assert_eq!(check_media(&headers(&[json])), Ok(()));
-    assert_eq!(
-        check_media(&headers(&[json, ("accept", "application/json")])),
-        Err(Rejection::NotAcceptable)
-    );
-    for other in [
-        &[][..],
-        &[("content-type", "text/plain")],
-        &[json, ("content-encoding", "gzip")],
-    ] {
+    assert_eq!(check_media(&headers(&[json, ("accept", "application/json")])), Err(Rejection::NotAcceptable));
+    for other in [&[][..], &[("content-type", "text/plain")], &[json, ("content-encoding", "gzip")]] {
         assert_eq!(check_media(&headers(other)), Err(Rejection::ContentType), "{other:?}");
     }
 }

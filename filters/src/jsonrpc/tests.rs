@@ -15,10 +15,7 @@ fn a_call_keeps_its_bytes() {
     assert_eq!(envelope.method(), "tools/call");
     assert_eq!(envelope.name().as_deref(), Some("echo"));
     assert_eq!(&body[envelope.name_place().unwrap()], r#""ec\u0068o""#);
-    assert_eq!(
-        envelope.arguments(),
-        Some(r#"{ "n" : 1e400, "big":18446744073709551617,"z":"\u0000" }"#)
-    );
+    assert_eq!(envelope.arguments(), Some(r#"{ "n" : 1e400, "big":18446744073709551617,"z":"\u0000" }"#));
     assert_eq!(envelope.meta_version().as_deref(), Some("2026-07-28"));
     assert_eq!(envelope.meta_capabilities(), Some("{}"));
 }
@@ -27,19 +24,10 @@ fn a_call_keeps_its_bytes() {
 fn kinds_are_told_apart() {
     for (body, kind) in [
         (r#"{"jsonrpc":"2.0","id":"","method":"ping"}"#, Kind::Request),
-        (
-            r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping","params":{}}"#,
-            Kind::Request,
-        ),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            Kind::Notification,
-        ),
+        (r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping","params":{}}"#, Kind::Request),
+        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, Kind::Notification),
         (r#"{"jsonrpc":"2.0","id":0,"result":{}}"#, Kind::Response),
-        (
-            r#"{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":""}}"#,
-            Kind::Response,
-        ),
+        (r#"{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":""}}"#, Kind::Response),
     ] {
         assert_eq!(scan(body).unwrap().kind(), kind, "{body}");
     }
@@ -73,18 +61,11 @@ fn what_is_no_message_is_refused() {
         assert!(matches!(scan(body), Err(Invalid::Json(_))), "{body}: {:?}", scan(body));
     }
     for body in message {
-        assert!(
-            matches!(scan(body), Err(Invalid::Message(_))),
-            "{body}: {:?}",
-            scan(body)
-        );
+        assert!(matches!(scan(body), Err(Invalid::Message(_))), "{body}: {:?}", scan(body));
     }
     for params in ["[]", "\"x\"", "1", "null"] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{params}}}"#);
         assert!(matches!(scan(&body), Err(Invalid::Params(_))), "{body}");
     }
-    assert!(matches!(
-        Envelope::scan(Bytes::from_static(b"\"\xff\"")),
-        Err(Invalid::Json(_))
-    ));
+    assert!(matches!(Envelope::scan(Bytes::from_static(b"\"\xff\"")), Err(Invalid::Json(_))));
 }

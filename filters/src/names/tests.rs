@@ -6,12 +6,9 @@ fn id(text: &str) -> ServerId {
 
 #[test]
 fn server_ids_are_slugs() {
-    for (given, expected) in [
-        ("search", "search"),
-        ("Files.EU_1", "files-eu-1"),
-        ("a__b", "a--b"),
-        ("Long.Name", "long-name"),
-    ] {
+    for (given, expected) in
+        [("search", "search"), ("Files.EU_1", "files-eu-1"), ("a__b", "a--b"), ("Long.Name", "long-name")]
+    {
         let derived = id(given);
         assert_eq!(derived.as_str(), expected);
         assert!(!derived.as_str().contains(SEPARATOR), "{derived} holds the separator");
@@ -24,16 +21,10 @@ fn server_ids_are_slugs() {
 #[test]
 fn bad_and_reserved_ids_are_refused() {
     for given in ["", "a b", "ä", "../x", "a/b", &"x".repeat(129)] {
-        assert!(
-            matches!(ServerId::derive(given), Err(BadServerId::Characters(_))),
-            "{given:?}"
-        );
+        assert!(matches!(ServerId::derive(given), Err(BadServerId::Characters(_))), "{given:?}");
     }
     for given in ["tools", "MCP", "v0.1", "mcp_rest"] {
-        assert!(
-            matches!(ServerId::derive(given), Err(BadServerId::Reserved(_))),
-            "{given:?}"
-        );
+        assert!(matches!(ServerId::derive(given), Err(BadServerId::Reserved(_))), "{given:?}");
     }
 }
 

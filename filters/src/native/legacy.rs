@@ -20,13 +20,7 @@ pub(super) fn route(
     moment: &Moment<'_>,
 ) -> Result<Route, Rejection> {
     let method = envelope.method().into_owned();
-    let mut request = Request {
-        admitted,
-        snapshot,
-        era: Era::Legacy,
-        envelope,
-        session: None,
-    };
+    let mut request = Request { admitted, snapshot, era: Era::Legacy, envelope, session: None };
     if method == "initialize" {
         return initialize(request);
     }
@@ -50,9 +44,7 @@ pub(super) fn route(
 /// Answered from the snapshot; invalid, it leaves nothing behind.
 fn initialize(request: Request<'_>) -> Result<Route, Rejection> {
     if request.envelope.kind() != jsonrpc::Kind::Request {
-        return Err(Rejection::InvalidParams(
-            "`initialize` is a request and needs an id".to_owned(),
-        ));
+        return Err(Rejection::InvalidParams("`initialize` is a request and needs an id".to_owned()));
     }
     let is_object = |raw: Option<&str>| raw.is_some_and(|raw| raw.starts_with('{'));
     let envelope = &request.envelope;
@@ -72,17 +64,9 @@ fn initialize(request: Request<'_>) -> Result<Route, Rejection> {
 /// modern servers that meet `initialize`.
 fn check_server(request: &Request<'_>) -> Result<(), Rejection> {
     match &request.admitted.scope {
-        Scope::One(id)
-            if !request
-                .snapshot
-                .server(id)
-                .is_some_and(|server| server.speaks(Era::Legacy)) =>
-        {
+        Scope::One(id) if !request.snapshot.server(id).is_some_and(|server| server.speaks(Era::Legacy)) => {
             let requested = request.envelope.protocol_version().unwrap_or_default().into_owned();
-            Err(Rejection::UnsupportedVersion {
-                requested,
-                era: Some(Era::Modern),
-            })
+            Err(Rejection::UnsupportedVersion { requested, era: Some(Era::Modern) })
         }
         _ => Ok(()),
     }
@@ -107,9 +91,5 @@ fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
 }
 
 fn notice(request: Request<'_>, session: Session, reach: Reach) -> Route {
-    Route::Notify(Notice {
-        session,
-        envelope: request.envelope,
-        reach,
-    })
+    Route::Notify(Notice { session, envelope: request.envelope, reach })
 }

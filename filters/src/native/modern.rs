@@ -17,13 +17,7 @@ pub(super) fn route(
     envelope: Envelope,
     snapshot: &Snapshot,
 ) -> Result<Route, Rejection> {
-    let request = Request {
-        admitted,
-        snapshot,
-        era: Era::Modern,
-        envelope,
-        session: None,
-    };
+    let request = Request { admitted, snapshot, era: Era::Modern, envelope, session: None };
     match request.envelope.kind() {
         jsonrpc::Kind::Request => {}
         // Streamable HTTP has no use for these; 202 is what the transport says to both.
@@ -64,10 +58,7 @@ fn check(head: &Parts, envelope: &Envelope) -> Result<(), Rejection> {
 fn check_server(admitted: &Admitted, snapshot: &Snapshot) -> Result<(), Rejection> {
     match &admitted.scope {
         Scope::One(id) if !snapshot.server(id).is_some_and(|server| server.speaks(Era::Modern)) => {
-            Err(Rejection::UnsupportedVersion {
-                requested: crate::era::MODERN.to_owned(),
-                era: Some(Era::Legacy),
-            })
+            Err(Rejection::UnsupportedVersion { requested: crate::era::MODERN.to_owned(), era: Some(Era::Legacy) })
         }
         _ => Ok(()),
     }
@@ -79,9 +70,7 @@ fn check_params(
     server: Option<&crate::names::ServerId>,
     name: Option<&str>,
 ) -> Result<(), Rejection> {
-    let entry = server
-        .zip(name)
-        .and_then(|(server, name)| request.snapshot.entry(server, Kind::Tool, name));
+    let entry = server.zip(name).and_then(|(server, name)| request.snapshot.entry(server, Kind::Tool, name));
     match entry {
         Some(entry) if request.envelope.method() == "tools/call" => {
             headers::check_params(&head.headers, &request.envelope, &entry.mirrored)
@@ -92,8 +81,5 @@ fn check_params(
 
 /// What the modern era took away.
 fn is_removed(method: &str) -> bool {
-    matches!(
-        method,
-        "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe"
-    )
+    matches!(method, "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe")
 }

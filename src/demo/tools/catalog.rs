@@ -10,11 +10,7 @@ pub(super) fn tools() -> Vec<Tool> {
     let echo = tool("echo", "Gives back the text.", said.clone()).with_raw_output_schema(object(said).into());
     vec![
         echo,
-        tool(
-            "add",
-            "Adds two numbers.",
-            json!({"a": {"type": "number"}, "b": {"type": "number"}}),
-        ),
+        tool("add", "Adds two numbers.", json!({"a": {"type": "number"}, "b": {"type": "number"}})),
         tool(
             "count",
             "Counts to n and reports its progress every 200 ms.",
@@ -30,15 +26,11 @@ pub(super) fn tools() -> Vec<Tool> {
 }
 
 pub(super) fn readme() -> Resource {
-    Resource::new(README_URI, "readme")
-        .with_description("What this server is.")
-        .with_mime_type("text/markdown")
+    Resource::new(README_URI, "readme").with_description("What this server is.").with_mime_type("text/markdown")
 }
 
 pub(super) fn greet() -> Prompt {
-    let name = PromptArgument::new("name")
-        .with_description("Who is greeted.")
-        .with_required(true);
+    let name = PromptArgument::new("name").with_description("Who is greeted.").with_required(true);
     Prompt::new("greet", Some("A greeting."), Some(vec![name]))
 }
 
@@ -48,10 +40,7 @@ fn tool(name: &'static str, description: &'static str, properties: Value) -> Too
 
 /// The schema of an object that has these properties, all of them required.
 fn object(properties: Value) -> Map<String, Value> {
-    let required = properties
-        .as_object()
-        .map(|them| them.keys().cloned().collect::<Vec<_>>())
-        .unwrap_or_default();
+    let required = properties.as_object().map(|them| them.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let mut schema = Map::new();
     schema.insert("type".to_owned(), json!("object"));
     schema.insert("properties".to_owned(), properties);

@@ -20,10 +20,7 @@ async fn everything_else_reaches_the_application_as_it_was_sent() {
         "PROPFIND / HTTP/1.1\r\nHost: h\r\nDepth: 1\r\n\r\n".to_owned(),
         "POST /in/chunks HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_owned(),
         // More than `limits.body_bytes`: that limit is for messages.
-        format!(
-            "PUT /large HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ),
+        format!("PUT /large HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
     ];
     for request in requests {
         let mut client = gateway.client().await;
@@ -31,11 +28,7 @@ async fn everything_else_reaches_the_application_as_it_was_sent() {
         let answer = client.response().await.expect("the application's answer");
         let first = request.lines().next().unwrap();
         assert_eq!(answer.status, 200, "{first}: {}", answer.text());
-        let names: Vec<_> = answer
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect();
+        let names: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         for header in ["Server: the-app", "x-ODD-Case: 1", "Set-Cookie: a=1", "Set-Cookie: b=2"] {
             assert!(names.contains(&header.to_owned()), "{first}: {header} in {names:?}");
         }
@@ -48,10 +41,7 @@ async fn everything_else_reaches_the_application_as_it_was_sent() {
         );
     }
     let mut client = gateway.client().await;
-    assert!(
-        list(&mut client, "/mcp", KEY, "tools/list").await.is_object(),
-        "/mcp is the gateway's"
-    );
+    assert!(list(&mut client, "/mcp", KEY, "tools/list").await.is_object(), "/mcp is the gateway's");
     assert_eq!(app.count(), 6, "and not the application's");
 }
 
@@ -66,11 +56,7 @@ async fn a_websocket_goes_through() {
     assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
     for message in [&b"\x81\x85abcdhello"[..], b"\x00\xff\x00"] {
         stream.write_all(message).await.unwrap();
-        assert_eq!(
-            until(&mut stream, message).await,
-            message,
-            "what the application sends back"
-        );
+        assert_eq!(until(&mut stream, message).await, message, "what the application sends back");
     }
     // Headers of this one connection are written anew, so their names' case may change.
     let seen = String::from_utf8(app.last()).unwrap().to_lowercase();
@@ -109,20 +95,12 @@ async fn paths_that_might_mean_ours_never_reach_the_application() {
         let refused = client.request("POST", path, &[]).await.expect("an answer");
         assert_eq!(refused.status, 401, "{path}: {}", refused.text());
     }
-    assert_eq!(
-        app.count(),
-        0,
-        "the application saw {}",
-        String::from_utf8_lossy(&app.last())
-    );
+    assert_eq!(app.count(), 0, "the application saw {}", String::from_utf8_lossy(&app.last()));
 }
 
 async fn start() -> (App, Gateway) {
     let app = App::start().await;
-    let rest = format!(
-        "passthrough: http://127.0.0.1:{}\nservers:\n  s: {{url: http://127.0.0.1:9/mcp}}",
-        app.port
-    );
+    let rest = format!("passthrough: http://127.0.0.1:{}\nservers:\n  s: {{url: http://127.0.0.1:9/mcp}}", app.port);
     (app, Gateway::start(&rest).await)
 }
 
@@ -157,9 +135,7 @@ impl App {
             let _ = tokio::io::copy(&mut read, &mut write).await;
             return;
         }
-        let length = head
-            .split_once("Content-Length: ")
-            .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+        let length = head.split_once("Content-Length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
         let whole = head.find("\r\n\r\n").unwrap() + 4 + length.unwrap_or(0);
         let chunked = head.contains("Transfer-Encoding: chunked");
         while request.len() < whole || chunked && !request.ends_with(b"0\r\n\r\n") {

@@ -12,34 +12,25 @@ async fn servers_come_and_go_while_calls_to_another_go_on() {
     let kept = Peer::start(Sdk::PythonV2);
     let (gone, added) = (Peer::start(Sdk::RustModern), Peer::start(Sdk::RustModern));
     let servers = |other: &str, peer: &Peer| {
-        format!(
-            "servers:\n  kept: {{url: \"{}\"}}\n  {other}: {{url: \"{}\"}}",
-            kept.url(),
-            peer.url()
-        )
+        format!("servers:\n  kept: {{url: \"{}\"}}\n  {other}: {{url: \"{}\"}}", kept.url(), peer.url())
     };
     let gateway = Arc::new(Gateway::start(&servers("gone", &gone)).await);
     assert_eq!(offering(&gateway).await, ["gone", "kept"], "before the reload");
 
     let stop = Arc::new(AtomicBool::new(false));
-    let callers: Vec<_> = (0..8)
-        .map(|caller| tokio::spawn(keep_calling(Arc::clone(&gateway), caller, Arc::clone(&stop))))
-        .collect();
+    let callers: Vec<_> =
+        (0..8).map(|caller| tokio::spawn(keep_calling(Arc::clone(&gateway), caller, Arc::clone(&stop)))).collect();
     eventually("calls are under way", 10, || async {
         (gateway.sample("tollbridge_in_flight").await > 0.0).then_some(())
     })
     .await;
     gateway.reconfigure(&servers("added", &added));
-    eventually(
-        "the other server is there, and the one that was removed is not",
-        10,
-        || async { (offering(&gateway).await == ["added", "kept"]).then_some(()) },
-    )
+    eventually("the other server is there, and the one that was removed is not", 10, || async {
+        (offering(&gateway).await == ["added", "kept"]).then_some(())
+    })
     .await;
     let mut client = gateway.client().await;
-    let removed = call(&mut client, "/mcp", "gone__echo", r#"{"text":"x"}"#)
-        .await
-        .unwrap();
+    let removed = call(&mut client, "/mcp", "gone__echo", r#"{"text":"x"}"#).await.unwrap();
     assert_eq!(removed.error_code(), Some(-32602), "{}", removed.text());
     stop.store(true, Ordering::Relaxed);
 
@@ -49,15 +40,8 @@ async fn servers_come_and_go_while_calls_to_another_go_on() {
     }
     let ledger = kept.stats().await["calls"].as_object().expect("calls by nonce").clone();
     assert!(answered >= 8, "only {answered} calls were made");
-    assert_eq!(
-        ledger.len(),
-        answered,
-        "calls that the server saw, and that were answered"
-    );
-    assert!(
-        ledger.values().all(|times| times == 1),
-        "a call was sent twice: {ledger:?}"
-    );
+    assert_eq!(ledger.len(), answered, "calls that the server saw, and that were answered");
+    assert!(ledger.values().all(|times| times == 1), "a call was sent twice: {ledger:?}");
 }
 
 #[tokio::test]
@@ -72,35 +56,21 @@ async fn what_cannot_be_adopted_changes_nothing() {
     let text = gateway.configuration();
 
     gateway.rewrite(&format!("{text}\nlisten_to: everybody\n"));
-    eventually("the broken file is noticed", 10, async || {
-        (reloads("failed").await >= 1.0).then_some(())
-    })
-    .await;
+    eventually("the broken file is noticed", 10, async || (reloads("failed").await >= 1.0).then_some(())).await;
     assert!(gateway.log().contains("unknown key \"listen_to\""), "{}", gateway.log());
     assert_eq!(offering(&gateway).await, ["s"], "the old configuration stays");
 
-    let moved = text.replace(
-        &format!("listen: 127.0.0.1:{}", gateway.port),
-        "listen: 127.0.0.1:18080",
-    );
+    let moved = text.replace(&format!("listen: 127.0.0.1:{}", gateway.port), "listen: 127.0.0.1:18080");
     gateway.rewrite(&format!("{moved}\n  t: {{url: \"{}\"}}\n", peer.url()));
-    eventually("the new address is noticed", 10, async || {
-        (reloads("failed").await >= 2.0).then_some(())
-    })
-    .await;
+    eventually("the new address is noticed", 10, async || (reloads("failed").await >= 2.0).then_some(())).await;
     assert!(gateway.log().contains("listen needs a restart"), "{}", gateway.log());
     assert_eq!(offering(&gateway).await, ["s"], "nothing of the file is adopted");
 
     gateway.rewrite(&text);
-    eventually("the old file is read again", 10, async || {
-        (reloads("ok").await >= 1.0).then_some(())
-    })
-    .await;
+    eventually("the old file is read again", 10, async || (reloads("ok").await >= 1.0).then_some(())).await;
     gateway.process.signal("HUP");
-    eventually("SIGHUP reads it although it has not changed", 10, async || {
-        (reloads("ok").await >= 2.0).then_some(())
-    })
-    .await;
+    eventually("SIGHUP reads it although it has not changed", 10, async || (reloads("ok").await >= 2.0).then_some(()))
+        .await;
     assert_eq!(offering(&gateway).await, ["s"], "after all of that");
 }
 
@@ -128,9 +98,8 @@ async fn offering(gateway: &Gateway) -> Vec<String> {
     let mut client = gateway.client().await;
     let tools = list(&mut client, "/mcp", KEY, "tools/list").await;
     let names = tools["tools"].as_array().expect("tools").iter();
-    let mut servers: Vec<_> = names
-        .filter_map(|tool| Some(tool["name"].as_str()?.split_once("__")?.0.to_owned()))
-        .collect();
+    let mut servers: Vec<_> =
+        names.filter_map(|tool| Some(tool["name"].as_str()?.split_once("__")?.0.to_owned())).collect();
     servers.dedup();
     servers
 }

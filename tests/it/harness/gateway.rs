@@ -25,11 +25,7 @@ pub struct Setup {
 impl Setup {
     /// `rest` is YAML: `servers:` and whatever else a test needs. Keys and addresses are here.
     pub fn new(rest: &str) -> Setup {
-        Setup {
-            rest: rest.to_owned(),
-            port: free_port(),
-            admin_port: free_port(),
-        }
+        Setup { rest: rest.to_owned(), port: free_port(), admin_port: free_port() }
     }
 
     pub fn text(&self) -> String {
@@ -41,11 +37,7 @@ impl Setup {
                 "keys:\n  - {{id: app, key: {KEY}}}\n  - {{id: other, key: {OTHER_KEY}}}\n  - {{id: ops, key: {ADMIN_KEY}, role: admin}}\n"
             )
         };
-        let listen = if rest.contains("listen:") {
-            String::new()
-        } else {
-            format!("listen: 127.0.0.1:{port}\n")
-        };
+        let listen = if rest.contains("listen:") { String::new() } else { format!("listen: 127.0.0.1:{port}\n") };
         format!("{listen}admin: {{listen: 127.0.0.1:{admin_port}}}\n{keys}{rest}\n")
     }
 }
@@ -70,25 +62,15 @@ impl Gateway {
             .envs(environment.iter().copied())
             .stdout(std::fs::File::create(directory.join("stdout")).expect("a log"))
             .stderr(Stdio::from(log));
-        Gateway {
-            process: Process::spawn(&mut command),
-            port,
-            admin_port,
-            directory,
-        }
+        Gateway { process: Process::spawn(&mut command), port, admin_port, directory }
     }
 
     pub async fn ready(&self) {
-        super::eventually("the gateway is ready", 10, || async {
-            self.is_ready().await.then_some(())
-        })
-        .await;
+        super::eventually("the gateway is ready", 10, || async { self.is_ready().await.then_some(()) }).await;
     }
 
     pub async fn is_ready(&self) -> bool {
-        self.admin("/readyz")
-            .await
-            .is_some_and(|response| response.status == 200)
+        self.admin("/readyz").await.is_some_and(|response| response.status == 200)
     }
 
     pub async fn admin(&self, path: &str) -> Option<Response> {
@@ -103,9 +85,7 @@ impl Gateway {
     /// The value of one series, as `name{label="value"}`; 0 where it has none yet.
     pub async fn sample(&self, series: &str) -> f64 {
         let metrics = self.metrics().await;
-        let value = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
         value.unwrap_or(0.0)
     }
 
@@ -119,11 +99,7 @@ impl Gateway {
 
     /// Writes another configuration over the file; `rest` as in [`Gateway::start`].
     pub fn reconfigure(&self, rest: &str) {
-        let setup = Setup {
-            rest: rest.to_owned(),
-            port: self.port,
-            admin_port: self.admin_port,
-        };
+        let setup = Setup { rest: rest.to_owned(), port: self.port, admin_port: self.admin_port };
         self.rewrite(&setup.text());
     }
 

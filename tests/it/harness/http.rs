@@ -23,10 +23,7 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -36,10 +33,7 @@ impl Response {
     /// The JSON-RPC message: the body, or the data of the last event.
     pub fn json(&self) -> serde_json::Value {
         let text = self.text();
-        let last = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .rfind(|data| !data.is_empty());
+        let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).rfind(|data| !data.is_empty());
         let message = last.unwrap_or(&text);
         serde_json::from_str(message).unwrap_or_else(|error| panic!("no JSON ({error}): {} {text}", self.status))
     }
@@ -53,22 +47,17 @@ impl Client {
     pub async fn connect(port: u16) -> Result<Client> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
-        Ok(Client {
-            stream,
-            ahead: Vec::new(),
-        })
+        Ok(Client { stream, ahead: Vec::new() })
     }
 
     pub async fn get(&mut self, path: &str) -> Result<Response> {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())
-            .await?;
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes()).await?;
         self.response().await
     }
 
     /// Posts a body with its length. `headers` are whole lines without their ends.
     pub async fn post(&mut self, path: &str, headers: &[String], body: &[u8]) -> Result<Response> {
-        self.send(&[head("POST", path, headers, Some(body.len())), body.to_vec()].concat())
-            .await?;
+        self.send(&[head("POST", path, headers, Some(body.len())), body.to_vec()].concat()).await?;
         self.response().await
     }
 
@@ -76,8 +65,7 @@ impl Client {
     pub async fn post_chunked(&mut self, path: &str, headers: &[String], body: &[u8], size: usize) -> Result<Response> {
         self.send(&head("POST", path, headers, None)).await?;
         for chunk in body.chunks(size) {
-            self.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat())
-                .await?;
+            self.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).await?;
         }
         self.send(b"0\r\n\r\n").await?;
         self.response().await
@@ -100,10 +88,7 @@ impl Client {
                 response.body.extend(chunk);
             }
         } else {
-            let length = response
-                .header("content-length")
-                .and_then(|length| length.parse().ok())
-                .unwrap_or(0);
+            let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
             response.body = self.take(length).await?;
         }
         Ok(response)
@@ -118,15 +103,9 @@ impl Client {
             let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
             let status = status.ok_or_else(|| Error::new(ErrorKind::InvalidData, head.clone()))?;
             let headers = lines.filter_map(|line| line.split_once(':'));
-            let headers = headers
-                .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-                .collect();
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
             if status != 100 {
-                return Ok(Response {
-                    status,
-                    headers,
-                    body: Vec::new(),
-                });
+                return Ok(Response { status, headers, body: Vec::new() });
             }
         }
     }
@@ -191,14 +170,8 @@ pub async fn exchange(port: u16, bytes: &[u8]) -> String {
 }
 
 fn head(verb: &str, path: &str, headers: &[String], length: Option<usize>) -> Vec<u8> {
-    let framing = length.map_or("Transfer-Encoding: chunked".to_owned(), |bytes| {
-        format!("Content-Length: {bytes}")
-    });
+    let framing = length.map_or("Transfer-Encoding: chunked".to_owned(), |bytes| format!("Content-Length: {bytes}"));
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let host = if lines.to_lowercase().contains("host:") {
-        ""
-    } else {
-        "Host: 127.0.0.1\r\n"
-    };
+    let host = if lines.to_lowercase().contains("host:") { "" } else { "Host: 127.0.0.1\r\n" };
     format!("{verb} {path} HTTP/1.1\r\n{host}{framing}\r\n{lines}\r\n").into_bytes()
 }

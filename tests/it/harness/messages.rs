@@ -47,23 +47,14 @@ pub fn call_head(path: &str, tool: &str, lines: &str) -> String {
 
 /// A modern tool call at an endpoint.
 pub async fn call(client: &mut Client, path: &str, tool: &str, arguments: &str) -> std::io::Result<Response> {
-    let body = request(
-        "1",
-        "tools/call",
-        &format!(r#""name":"{tool}","arguments":{arguments},"#),
-    );
-    client
-        .post(path, &modern(KEY, "tools/call", Some(tool)), body.as_bytes())
-        .await
+    let body = request("1", "tools/call", &format!(r#""name":"{tool}","arguments":{arguments},"#));
+    client.post(path, &modern(KEY, "tools/call", Some(tool)), body.as_bytes()).await
 }
 
 /// Asks for a list, modern.
 pub async fn list(client: &mut Client, path: &str, key: &str, method: &str) -> serde_json::Value {
     let body = request("1", method, "");
-    let response = client
-        .post(path, &modern(key, method, None), body.as_bytes())
-        .await
-        .expect("an answer");
+    let response = client.post(path, &modern(key, method, None), body.as_bytes()).await.expect("an answer");
     response.json()["result"].clone()
 }
 
@@ -85,14 +76,8 @@ pub async fn start_discovered(rest: &str) -> Gateway {
 pub async fn initialize(client: &mut Client, path: &str, key: &str) -> String {
     let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;
     let body = legacy_request("0", "initialize", params);
-    let response = client
-        .post(path, &legacy(key, None), body.as_bytes())
-        .await
-        .expect("an answer");
-    response
-        .header("mcp-session-id")
-        .unwrap_or_else(|| panic!("no session: {}", response.text()))
-        .to_owned()
+    let response = client.post(path, &legacy(key, None), body.as_bytes()).await.expect("an answer");
+    response.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {}", response.text())).to_owned()
 }
 
 /// A legacy tool call within a session.
@@ -104,10 +89,6 @@ pub async fn legacy_call(
     tool: &str,
     arguments: &str,
 ) -> std::io::Result<Response> {
-    let body = legacy_request(
-        "1",
-        "tools/call",
-        &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#),
-    );
+    let body = legacy_request("1", "tools/call", &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#));
     client.post(path, &legacy(key, Some(session)), body.as_bytes()).await
 }

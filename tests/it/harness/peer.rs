@@ -74,10 +74,7 @@ impl Peer {
 
     pub fn start_at(sdk: Sdk, port: u16) -> Peer {
         let mut command = sdk.program("server");
-        command
-            .args(["--port", &port.to_string()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.args(["--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::null());
         if !matches!(sdk, Sdk::RustModern | Sdk::RustLegacy | Sdk::Everything) {
             command.args(["--name", sdk.name()]);
         }
@@ -115,20 +112,9 @@ impl Peer {
 pub async fn run_client(sdk: Sdk, arguments: Vec<String>) -> Vec<serde_json::Value> {
     let mut command = sdk.program("client");
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
-    let output = tokio::task::spawn_blocking(move || command.output())
-        .await
-        .expect("it ran")
-        .expect("it starts");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ran").expect("it starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines: Vec<serde_json::Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    assert!(
-        !lines.is_empty(),
-        "{} said nothing: {}",
-        sdk.name(),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let lines: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(!lines.is_empty(), "{} said nothing: {}", sdk.name(), String::from_utf8_lossy(&output.stderr));
     lines
 }

@@ -76,11 +76,7 @@ impl Recorder {
             born: Instant::now(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Recorder {
-            port,
-            shared,
-            accepting,
-        }
+        Recorder { port, shared, accepting }
     }
 
     /// How calls are answered from now on.
@@ -156,10 +152,7 @@ impl Recorded {
 
     /// An answer to this request with this result; its id is as it was sent.
     pub fn result(&self, result: &str) -> Vec<u8> {
-        let id = self
-            .message()
-            .and_then(|message| message.id)
-            .map_or("null", RawValue::get);
+        let id = self.message().and_then(|message| message.id).map_or("null", RawValue::get);
         format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes()
     }
 }
@@ -197,25 +190,16 @@ async fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Recorded> {
     let (mut end, mut length) = (None, 0);
     loop {
         if end.is_none() {
-            end = ahead
-                .windows(4)
-                .position(|window| window == b"\r\n\r\n")
-                .map(|at| at + 4);
+            end = ahead.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
             let head = String::from_utf8_lossy(&ahead[..end.unwrap_or_default()]).to_lowercase();
-            let declared = head
-                .split("content-length:")
-                .nth(1)
-                .and_then(|rest| rest.lines().next());
+            let declared = head.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
             length = declared.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         }
         if let Some(end) = end.filter(|end| ahead.len() >= end + length) {
             let whole: Vec<u8> = ahead.drain(..end + length).collect();
             let (head, body) = whole.split_at(end);
             let head = String::from_utf8_lossy(head).into_owned();
-            return Ok(Recorded {
-                head,
-                body: body.to_vec(),
-            });
+            return Ok(Recorded { head, body: body.to_vec() });
         }
         let mut buffer = vec![0; 64 * 1024];
         match stream.read(&mut buffer).await? {
@@ -239,11 +223,7 @@ impl Shared {
             (Speaks::Legacy, "initialize") => {
                 let session = format!("Mcp-Session-Id: session-{}\r\n", self.requests.lock().unwrap().len());
                 let result = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"recorder","version":"1"}}"#;
-                Reply::Status(
-                    "200 OK",
-                    format!("Content-Type: application/json\r\n{session}"),
-                    request.result(result),
-                )
+                Reply::Status("200 OK", format!("Content-Type: application/json\r\n{session}"), request.result(result))
             }
             (Speaks::Legacy, "ping") => json("{}"),
             (Speaks::Legacy, _) if request.verb() == "DELETE" => Reply::Status("200 OK", String::new(), Vec::new()),
