@@ -13,6 +13,9 @@ use tollbridge_filters::session::SessionKey;
 
 const SHARDS: usize = 16;
 
+/// How long after its client has left a request can still be cancelled.
+const ABANDONED_MAX: Duration = Duration::from_secs(60);
+
 /// Everything that is remembered of sessions, in this process's memory.
 pub struct Sessions {
     shards: [Mutex<Shard>; SHARDS],
@@ -35,7 +38,7 @@ pub struct Upstreams {
     used: Mutex<Instant>,
     servers: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>>>,
     /// Requests under way, by their ids as they were sent: what `notifications/cancelled` refers to.
-    under_way: Mutex<HashMap<String, ServerId>>,
+    under_way: Mutex<HashMap<String, Held>>,
     /// What `logging/setLevel` asked for last.
     level: Mutex<Option<String>>,
 }
@@ -136,12 +139,14 @@ impl Upstreams {
     }
 
     pub fn begin(self: &Arc<Self>, id: &str, server: &ServerId) -> UnderWay {
-        lock(&self.under_way).insert(id.to_owned(), server.clone());
-        UnderWay { upstreams: Arc::clone(self), id: id.to_owned() }
+        let mut under_way = lock(&self.under_way);
+        under_way.retain(|_, held| held.abandoned.is_none_or(|since| since.elapsed() < ABANDONED_MAX));
+        under_way.insert(id.to_owned(), Held { server: server.clone(), abandoned: None });
+        UnderWay { upstreams: Arc::clone(self), id: id.to_owned(), abandoned: false }
     }
 
     pub fn holder(&self, id: &str) -> Option<ServerId> {
-        lock(&self.under_way).get(id).cloned()
+        lock(&self.under_way).get(id).map(|held| held.server.clone())
     }
 
     pub fn set_level(&self, level: &str) {
@@ -153,15 +158,35 @@ impl Upstreams {
     }
 }
 
-/// A request under way; forgotten when this is dropped.
+/// The server that works on a request.
+struct Held {
+    server: ServerId,
+    /// Since when its client no longer waits for the answer.
+    abandoned: Option<Instant>,
+}
+
+/// A request under way; forgotten when this is dropped, unless its client has gone: leaving is no
+/// cancellation in the legacy era, but one may follow on another connection.
 pub struct UnderWay {
     upstreams: Arc<Upstreams>,
     id: String,
+    abandoned: bool,
+}
+
+impl UnderWay {
+    pub fn abandon(mut self) {
+        self.abandoned = true;
+    }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        lock(&self.upstreams.under_way).remove(&self.id);
+        let mut under_way = lock(&self.upstreams.under_way);
+        if !self.abandoned {
+            under_way.remove(&self.id);
+        } else if let Some(held) = under_way.get_mut(&self.id) {
+            held.abandoned = Some(Instant::now());
+        }
     }
 }
 

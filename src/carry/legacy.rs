@@ -25,15 +25,31 @@ impl Conversation<'_> {
         trace: &mut Trace,
     ) -> Result<(), Stop> {
         let upstreams = upstreams(self.gateway, session);
-        let _under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
-        // A server that has lost its session: reading may go on in a new one, unseen. For anything
-        // else the client must know that what it built up there is gone.
+        let under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
+        let done = self.hold_or_go_on(session, &upstreams, pool, down, deadline, trace).await;
+        if let (Err(Stop::Gone), Some(under_way)) = (&done, under_way) {
+            under_way.abandon();
+        }
+        done
+    }
+
+    /// Where a server has lost its session, reading may go on in a new one, unseen. For anything
+    /// else the client must know that what it built up there is gone.
+    async fn hold_or_go_on<D: Downstream>(
+        &self,
+        session: &Session,
+        upstreams: &Upstreams,
+        pool: &Arc<Pool>,
+        down: &mut D,
+        deadline: &mut Deadline,
+        trace: &mut Trace,
+    ) -> Result<(), Stop> {
         let mut may_go_on = self.carry.effect == Effect::Read;
         loop {
             let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
             trace.endpoint = Some(endpoint.addr);
             match relay::relay(self, pool, &endpoint, link, down, deadline, trace).await {
-                Err(Stop::Rejected(Rejection::SessionNotFound)) => forget(&upstreams, &pool.server.id).await,
+                Err(Stop::Rejected(Rejection::SessionNotFound)) => forget(upstreams, &pool.server.id).await,
                 done => return done,
             }
             if !std::mem::take(&mut may_go_on) {

@@ -67,5 +67,8 @@ fn what_is_no_message_is_refused() {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{params}}}"#);
         assert!(matches!(scan(&body), Err(Invalid::Params(_))), "{body}");
     }
-    assert!(matches!(Envelope::scan(Bytes::from_static(b"\"\xff\"")), Err(Invalid::Json(_))));
+    let unread = Envelope::scan(Bytes::from_static(b"\"\xff\"")).unwrap_err();
+    assert!(matches!(unread.invalid, Invalid::Json(_)));
+    let unread = Envelope::scan(Bytes::from_static(br#"{"jsonrpc":"2.0","id":"x","method":7}"#)).unwrap_err();
+    assert_eq!(unread.id.as_deref(), Some("\"x\""), "an id that can be read is kept");
 }
