@@ -56,7 +56,8 @@ fn the_documented_file_shows_every_key() {
         .replace("  keys: []\n", "")
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
         .replace("/etc/tollbridge/tls.crt", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"))
-        .replace("/etc/tollbridge/tls.key", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"));
+        .replace("/etc/tollbridge/tls.key", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"))
+        .replace("/etc/tollbridge/ca.crt", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"));
     let conf = good(&text);
     fs::remove_file(&seal).unwrap();
 
@@ -64,6 +65,7 @@ fn the_documented_file_shows_every_key() {
     assert_eq!(conf.threads, 2);
     assert_eq!(conf.passthrough, Some("127.0.0.1:8000".parse().unwrap()));
     assert!(conf.listen.tls.is_some());
+    assert!(conf.upstream_ca.is_some());
     assert_eq!(conf.keys.len(), 2);
     let [files, search] = conf.servers.as_slice() else { panic!("servers, sorted by id: {:?}", conf.servers) };
     assert_eq!((files.id.as_str(), search.id.as_str()), ("files-eu", "search"));
