@@ -66,11 +66,14 @@ impl From<Gone> for Stop {
 /// What the access log and the metrics want to know of a conversation.
 #[derive(Debug, Default)]
 pub struct Trace {
+    pub request_id: String,
     pub server: Option<ServerId>,
     pub endpoint: Option<std::net::SocketAddr>,
     pub status: u16,
     pub upstream: Duration,
     pub streamed: bool,
+    /// The stream ended with an error of ours in it.
+    pub broken_off: bool,
     pub response_bytes: usize,
 }
 

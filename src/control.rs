@@ -131,7 +131,7 @@ impl Control {
         for endpoint in pool.endpoints().iter() {
             let up = match endpoint.vigour() {
                 Vigour::Up => 1.0,
-                Vigour::Suspect => 0.5,
+                Vigour::Suspect | Vigour::Trial => 0.5,
                 Vigour::Down => 0.0,
             };
             let addr = endpoint.addr.to_string();

@@ -174,7 +174,7 @@ impl Proxy {
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
         let forwarded = self.forwarded(session.req_header(), carry);
-        let mut trace = Trace::default();
+        let mut trace = Trace { request_id: exchange.id.to_string(), ..Trace::default() };
         let mut client = Client::new(session, exchange);
         let done = carry::carry(&self.gateway, carry, &forwarded, &mut client, &mut trace).await;
         exchange.note(trace);

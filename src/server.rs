@@ -127,7 +127,7 @@ pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(
-            "info,pingora_core=off,pingora_pool=off,pingora_proxy=off,hickory_resolver=error,hickory_proto=error",
+            "info,pingora_core=off,pingora_pool=off,pingora_proxy=off,pingora_load_balancing=off,hickory_resolver=error,hickory_proto=error",
         )
     });
     let subscriber = tracing_subscriber::fmt()

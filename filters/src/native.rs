@@ -66,7 +66,10 @@ fn era(head: &Parts, envelope: &Envelope) -> Result<Era, Rejection> {
         }
         (Some(MODERN), _) => Ok(Era::Modern),
         (Some(version), None) if is_legacy(version) => Ok(Era::Legacy),
-        (Some(version), _) => Err(Rejection::UnsupportedVersion { requested: version.to_owned(), era: None }),
+        (Some(version), Some(_)) => {
+            Err(Rejection::UnsupportedVersion { requested: version.to_owned(), era: Some(Era::Modern) })
+        }
+        (Some(version), None) => Err(Rejection::UnsupportedVersion { requested: version.to_owned(), era: None }),
         (None, None) => Ok(Era::Legacy),
     }
 }

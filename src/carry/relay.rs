@@ -8,7 +8,7 @@ use crate::reply;
 use crate::upstream::{Endpoint, Fault, Link, Pool};
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use memchr::memmem;
 use tollbridge_filters::headers::media_type;
 use tollbridge_filters::rejection::Rejection;
@@ -36,12 +36,18 @@ pub(super) async fn relay<D: Downstream>(
     let (head, form) = read_head(&link);
     trace.status = head.status;
     let mut relay = Relay { conversation, pool, endpoint, link: &mut link, down, deadline, trace };
+    let encoded = relay.link.head().is_some_and(|head| {
+        head.headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    });
     let done = match (head.status, form) {
+        _ if encoded => Err(relay.bad_reply("it is encoded although identity was asked for")),
         (200, Form::Events) => relay.events(head).await,
         (200, Form::Json) => relay.json(head).await,
         (_, form) => relay.refused(head, form).await,
     };
-    if done.is_ok() && trace.status < 500 {
+    if trace.broken_off {
+        pool.failed(endpoint);
+    } else if done.is_ok() && trace.status < 500 {
         endpoint.answered();
     } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
         pool.failed(endpoint);
@@ -82,21 +88,33 @@ impl<D: Downstream> Relay<'_, '_, D> {
     /// An event stream: every chunk goes on when it comes.
     async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
-        self.endpoint.answered();
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
         let mut tail = Tail::default();
+        let mut answered = !self.must_answer();
         loop {
             match self.next().await {
                 Ok(Some(chunk)) => {
                     self.deadline.extend();
+                    answered = answered || tail.completes_answer(&chunk);
                     tail.push(&chunk);
                     self.pass(chunk).await?;
                 }
-                Ok(None) => return Ok(self.down.end().await?),
+                Ok(None) if answered => return Ok(self.down.end().await?),
+                Ok(None) => {
+                    let reason = Reason::BadReply("its stream ended without an answer".to_owned());
+                    return self.end_stream(Failure::answered(&self.pool.server.id, reason), &tail).await;
+                }
                 Err(Stop::Failed(failure)) => return self.end_stream(failure, &tail).await,
                 Err(stop) => return Err(stop),
             }
         }
+    }
+
+    /// A modern stream holds the answer, or the request is lost (MCP 2026-07-28, Streamable HTTP). A
+    /// legacy one may end before it and go on elsewhere.
+    fn must_answer(&self) -> bool {
+        let carry = self.conversation.carry;
+        carry.session.is_none() && carry.envelope.method() != "subscriptions/listen"
     }
 
     /// The stream broke off: the client is told in the stream, if that can be done without making
@@ -106,12 +124,12 @@ impl<D: Downstream> Relay<'_, '_, D> {
         if !is_between_events(&tail.0) {
             return Err(Stop::Broken(failure));
         }
-        let error = reply::failed(&failure).body(id, "");
+        let error = reply::failed(&failure).body(id, &self.trace.request_id);
         let event = [b"event: message\ndata: ".as_slice(), &error, b"\n\n"].concat();
         self.pass(event.into()).await?;
         self.down.end().await?;
         tracing::info!(server = %self.pool.server.id, %failure, "an event stream broke off");
-        self.pool.failed(self.endpoint);
+        self.trace.broken_off = true;
         Ok(())
     }
 
@@ -261,15 +279,26 @@ fn describe(content_type: &HeaderValue) -> String {
     }
 }
 
+/// Enough for the end of an event, and for a key that is split between two chunks.
+const KEPT: usize = 8;
+
 /// The last bytes that went down.
 #[derive(Default)]
 struct Tail(Vec<u8>);
 
 impl Tail {
+    /// Whether an answer shows in what came before and this chunk.
+    fn completes_answer(&self, chunk: &[u8]) -> bool {
+        let seam = [self.0.as_slice(), chunk.get(..KEPT.min(chunk.len())).unwrap_or_default()].concat();
+        let shows =
+            |text: &[u8]| [&b"\"result\""[..], b"\"error\""].iter().any(|key| memmem::find(text, key).is_some());
+        shows(chunk) || shows(&seam)
+    }
+
     fn push(&mut self, chunk: &[u8]) {
-        let kept = chunk.get(chunk.len().saturating_sub(4)..).unwrap_or_default();
+        let kept = chunk.get(chunk.len().saturating_sub(KEPT)..).unwrap_or_default();
         self.0.extend_from_slice(kept);
-        let surplus = self.0.len().saturating_sub(4);
+        let surplus = self.0.len().saturating_sub(KEPT);
         self.0.drain(..surplus);
     }
 }

@@ -134,6 +134,11 @@ fn several(place: &Place<'_>) -> Option<Vec<Uri>> {
         };
         if uris.contains(&uri) {
             let _: Option<()> = place.refuse("this endpoint stands in the list already; remove it");
+        } else if uris.iter().any(|other| other.authority() == uri.authority()) {
+            let _: Option<()> = place.refuse(
+                "an endpoint of this host and port stands in the list already; endpoints are replicas of one \
+                 server, and what differs by its path alone is another server",
+            );
         }
         if uris.first().is_some_and(|first| first.scheme() != uri.scheme()) {
             let _: Option<()> = place.refuse("the endpoints of a server share http or https; write the same scheme");

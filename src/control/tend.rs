@@ -31,17 +31,23 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, came_back: &Notify, lo
     let mut eras: Option<Eras> = None;
     let mut retry = RETRY_FIRST;
     let mut is_first = Some(looked_at);
+    let mut said = None;
     loop {
         let conf = gateway.live().conf.discovery;
         let wait = match discover(pool, eras, conf.timeout).await {
             Ok(offer) => {
                 eras = Some(offer.eras);
                 retry = RETRY_FIRST;
+                said = None;
                 gateway.registry.found(id, offer);
                 jittered(conf.interval)
             }
             Err(reason) => {
-                tracing::warn!(server = %id, %reason, "the server could not be discovered");
+                // Said once, and again when it changes: a server may be away for days.
+                if said.as_ref() != Some(&reason) {
+                    tracing::warn!(server = %id, %reason, "the server could not be discovered");
+                    said = Some(reason);
+                }
                 // Whatever it was, it may be another server when it is back.
                 eras = None;
                 gateway.registry.lost(id);

@@ -12,7 +12,8 @@ use pingora_proxy::Session;
 use std::time::Duration;
 use tollbridge_filters::headers::SESSION_ID;
 
-/// For how long.
+/// How much, and for how long.
+const THROWN_AWAY_BYTES_MAX: usize = 256 * 1024;
 const LISTEN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
 const REQUEST_ID: &str = "X-Request-Id";
@@ -65,7 +66,15 @@ pub(super) async fn refuse(
 /// Closing a connection with unread bytes in it resets it, and the refusal may be lost with that.
 /// So what the client is sending is thrown away for a moment.
 async fn throw_away(session: &mut Session) {
-    let rest = async { while let Ok(Some(_)) = session.downstream_session.read_request_body().await {} };
+    let rest = async {
+        let mut bytes = 0;
+        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+            bytes += chunk.len();
+            if bytes > THROWN_AWAY_BYTES_MAX {
+                return;
+            }
+        }
+    };
     let _ = tokio::time::timeout(LISTEN_AFTER_REFUSAL, rest).await;
 }
 

@@ -99,6 +99,9 @@ impl Exchange {
     }
 
     pub fn note(&mut self, trace: Trace) {
+        if trace.broken_off {
+            self.outcome = "broken_off";
+        }
         self.server = trace.server;
         self.endpoint = trace.endpoint;
         self.upstream = Some(trace.upstream);

@@ -6,8 +6,12 @@ use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::HttpPeer;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// How long an endpoint that fails calls waits for its next trial, at first and at most.
+const TRIAL_FIRST: Duration = Duration::from_secs(1);
+const TRIAL_LAST: Duration = Duration::from_secs(5);
 
 pub struct Endpoint {
     pub addr: SocketAddr,
@@ -19,6 +23,10 @@ pub struct Endpoint {
     peer: Arc<HttpPeer>,
     in_flight: AtomicUsize,
     vigour: AtomicU8,
+    /// Failed trials in a row: probes went well and calls did not.
+    strikes: AtomicU32,
+    /// Milliseconds after `born` from which a suspect may have one call as a trial; 0: none.
+    trial_ms: AtomicU64,
     /// Milliseconds after `born` at which it answered last.
     answered_ms: AtomicU64,
     born: Instant,
@@ -30,6 +38,8 @@ pub enum Vigour {
     Up,
     /// A call failed or waits for long; a probe is on its way to find out.
     Suspect,
+    /// A suspect, with one call on its way that decides.
+    Trial,
     /// Two probes failed: it gets calls only when there is no other.
     Down,
 }
@@ -45,6 +55,8 @@ impl Endpoint {
             peer: Arc::new(peer(server, uri, addr)),
             in_flight: AtomicUsize::new(0),
             vigour: AtomicU8::new(Vigour::Up as u8),
+            strikes: AtomicU32::new(0),
+            trial_ms: AtomicU64::new(0),
             answered_ms: AtomicU64::new(0),
             born: Instant::now(),
         }
@@ -62,6 +74,7 @@ impl Endpoint {
         match self.vigour.load(Ordering::Relaxed) {
             0 => Vigour::Up,
             1 => Vigour::Suspect,
+            2 => Vigour::Trial,
             _ => Vigour::Down,
         }
     }
@@ -72,11 +85,50 @@ impl Endpoint {
 
     /// A call was answered. What is down stays so until a probe says otherwise.
     pub fn answered(&self) {
-        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.answered_ms.store(now, Ordering::Relaxed);
-        if self.vigour() == Vigour::Suspect {
+        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.strikes.store(0, Ordering::Relaxed);
+        if matches!(self.vigour(), Vigour::Suspect | Vigour::Trial) {
             self.set_vigour(Vigour::Up);
         }
+    }
+
+    /// A call failed. Those that were under way beside it are not counted again.
+    pub(super) fn failed(&self) {
+        if matches!(self.vigour(), Vigour::Up | Vigour::Trial) {
+            self.strikes.fetch_add(1, Ordering::Relaxed);
+            self.set_vigour(Vigour::Suspect);
+        }
+    }
+
+    /// A probe of a suspect went well. Once is forgiven at once; whoever fails calls again and again
+    /// gets a single one after a while, and that one decides.
+    pub(super) fn cleared(&self) {
+        match self.strikes.load(Ordering::Relaxed) {
+            0 | 1 => self.set_vigour(Vigour::Up),
+            strikes => {
+                let wait = TRIAL_FIRST.saturating_mul(1 << (strikes - 2).min(8)).min(TRIAL_LAST);
+                let at = self.age_ms() + u64::try_from(wait.as_millis()).unwrap_or_default();
+                self.set_vigour(Vigour::Suspect);
+                self.trial_ms.store(at, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes the trial, if one is due; only one taker gets it.
+    pub(super) fn take_trial(&self) -> bool {
+        let due = self.trial_ms.load(Ordering::Relaxed);
+        let taken = self.vigour() == Vigour::Suspect
+            && due != 0
+            && due <= self.age_ms()
+            && self.trial_ms.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if taken {
+            self.set_vigour(Vigour::Trial);
+        }
+        taken
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn answered_within(&self, span: Duration) -> bool {

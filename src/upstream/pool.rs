@@ -69,8 +69,9 @@ impl Pool {
         let start = turn % endpoints.len().max(1);
         let in_turn = endpoints.iter().skip(start).chain(endpoints.iter().take(start));
         let open = in_turn.filter(|endpoint| !tried.contains(&endpoint.addr));
-        open.min_by_key(|endpoint| (endpoint.vigour(), endpoint.in_flight()))
-            .map(|best| InFlight::new(Arc::clone(best)))
+        let on_trial = endpoints.iter().find(|endpoint| !tried.contains(&endpoint.addr) && endpoint.take_trial());
+        let best = || open.min_by_key(|endpoint| (endpoint.vigour(), endpoint.in_flight()));
+        on_trial.or_else(best).map(|chosen| InFlight::new(Arc::clone(chosen)))
     }
 
     /// The endpoint that a legacy session sticks to.
@@ -81,9 +82,7 @@ impl Pool {
 
     /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
     pub fn failed(&self, endpoint: &Endpoint) {
-        if endpoint.vigour() == Vigour::Up {
-            endpoint.set_vigour(Vigour::Suspect);
-        }
+        endpoint.failed();
         self.alarm.notify_one();
     }
 
@@ -115,7 +114,7 @@ impl Pool {
 
     async fn examine(&self, endpoint: &Endpoint) {
         match self.check.examine(endpoint).await {
-            Ok(()) => endpoint.set_vigour(Vigour::Up),
+            Ok(()) => endpoint.cleared(),
             Err(reason) => {
                 tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
                 endpoint.set_vigour(Vigour::Down);

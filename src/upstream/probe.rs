@@ -111,16 +111,20 @@ impl HealthCheck for McpCheck {
             return Ok(());
         };
         let verdict = self.examine(&endpoint).await;
-        // A passive ejection that the check does not know of ends here.
-        if verdict.is_ok() && endpoint.vigour() != Vigour::Up {
-            endpoint.set_vigour(Vigour::Up);
+        // An ejection by calls, which the check does not know of, ends here.
+        if verdict.is_ok() && endpoint.vigour() == Vigour::Down {
+            endpoint.cleared();
         }
         verdict.map_err(|reason| Error::explain(ErrorType::Custom("MCP health check"), reason))
     }
 
     async fn health_status_change(&self, target: &Backend, healthy: bool) {
         if let Some(endpoint) = self.endpoint(target) {
-            endpoint.set_vigour(if healthy { Vigour::Up } else { Vigour::Down });
+            if healthy {
+                endpoint.cleared();
+            } else {
+                endpoint.set_vigour(Vigour::Down);
+            }
             tracing::info!(server = %self.server.id, endpoint = %endpoint.addr, healthy, "health of endpoint changed");
         }
     }

@@ -41,6 +41,9 @@ pub(super) fn route(
     }
 }
 
+/// RFC 5424, 6.2.1.
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
 /// Answered from the snapshot; invalid, it leaves nothing behind.
 fn initialize(request: Request<'_>) -> Result<Route, Rejection> {
     if request.envelope.kind() != jsonrpc::Kind::Request {
@@ -84,6 +87,9 @@ fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
 fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
     let level = request.envelope.level().map(|level| level.into_owned());
     let level = level.ok_or_else(|| super::missing("params.level"))?;
+    if !LEVELS.contains(&level.as_str()) {
+        return Err(Rejection::InvalidParams(format!("{level:?} is no level; say one of {}", LEVELS.join(", "))));
+    }
     match request.session.clone() {
         Some(session) => Ok(notice(request, session, Reach::Level(level))),
         None => Err(Rejection::SessionRequired),
