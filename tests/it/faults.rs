@@ -59,6 +59,11 @@ async fn an_endpoint_answers_500_in_json_rpc() {
 }
 
 #[tokio::test]
+async fn an_endpoint_answers_probes_but_no_calls() {
+    endures(Fault::Relayed(Mode::FailCalls)).await;
+}
+
+#[tokio::test]
 async fn an_endpoint_speaks_no_http() {
     endures(Fault::Relayed(Mode::Garbage)).await;
 }
@@ -271,4 +276,17 @@ async fn a_dead_server_hides_no_other() {
     .await;
     let answer = call(&mut client, "/mcp", "dies__echo", r#"{"text":"hi"}"#).await.unwrap();
     assert_eq!(answer.status, 200, "{} {}", answer.text(), dies.port);
+}
+
+#[tokio::test]
+async fn a_name_without_address_does_not_take_the_other_endpoints_with_it() {
+    let peer = Peer::start(Sdk::TypeScriptV2);
+    let endpoints = format!("[\"http://nobody.invalid:1/mcp\", \"{}\"]", peer.url());
+    let gateway = Gateway::start(&format!("servers:\n  ts: {{endpoints: {endpoints}}}")).await;
+    eventually("the endpoint that is there is used", 10, || async {
+        let mut client = gateway.client().await;
+        let response = call(&mut client, "/mcp", "ts__echo", r#"{"text":"x"}"#).await.ok()?;
+        (response.status == 200).then_some(())
+    })
+    .await;
 }

@@ -18,6 +18,8 @@ pub enum Mode {
     Fail,
     /// 500 with a JSON-RPC error.
     FailInJson,
+    /// Tool calls get 500; everything else, probes for one, goes through.
+    FailCalls,
     /// Bytes that are no HTTP.
     Garbage,
     /// 200 and `application/json`, but no JSON.
@@ -112,7 +114,7 @@ impl Connection {
         loop {
             let mode = *self.modes.borrow_and_update();
             turn = match (mode, turn) {
-                (Mode::Pass, Turn::Client) => self.pass().await?,
+                (Mode::Pass | Mode::FailCalls, Turn::Client) => self.pass(mode).await?,
                 // The server that owes the answer is not asked again.
                 (Mode::Pass | Mode::Refuse, _) => return Ok(()),
                 (Mode::Reset, _) => return self.stream.set_zero_linger(),
@@ -124,7 +126,7 @@ impl Connection {
     }
 
     /// Until the mode changes.
-    async fn pass(&mut self) -> Result<Turn> {
+    async fn pass(&mut self, mode: Mode) -> Result<Turn> {
         let mut server = TcpStream::connect(("127.0.0.1", self.server)).await?;
         server.set_nodelay(true)?;
         let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
@@ -135,7 +137,11 @@ impl Connection {
                 changed = self.modes.changed() => return changed.map(|()| turn).map_err(Error::other),
                 read = self.stream.read(&mut up) => {
                     turn = Turn::Server;
-                    server.write_all(&up[..some(read?)?]).await?;
+                    let request = &up[..some(read?)?];
+                    if mode == Mode::FailCalls && request.windows(10).any(|window| window == b"tools/call") {
+                        return Ok(turn);
+                    }
+                    server.write_all(request).await?;
                 }
                 read = server.read(&mut down) => {
                     turn = Turn::Client;
@@ -170,7 +176,7 @@ impl Connection {
         let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"broken"}}"#;
         let bytes = match mode {
             Mode::Pass | Mode::Refuse | Mode::Reset | Mode::Nothing => return Ok(()),
-            Mode::Fail => {
+            Mode::Fail | Mode::FailCalls => {
                 "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nbroken"
                     .to_owned()
             }
