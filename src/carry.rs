@@ -134,11 +134,7 @@ impl Conversation<'_> {
         let mut tried = Vec::new();
         let mut reads_left = usize::from(self.carry.effect == Effect::Read);
         let mut last = None;
-        // One attempt more than there are endpoints: a connection may have died while it was idle.
-        for _ in 0..=pool.endpoints().len() {
-            let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) else {
-                break;
-            };
+        while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
             match self.send(pool, &endpoint, None, down, deadline).await {
                 Ok(link) => return Ok((endpoint, link)),
                 Err(Interrupted::Fault(fault)) => {
@@ -150,6 +146,9 @@ impl Conversation<'_> {
                         (Fault::Lost(_), _) => reads_left -= 1,
                     }
                     last = Some(fault);
+                    if !pool.is_worth_another_try(&endpoint, tried.len()) {
+                        break;
+                    }
                 }
                 Err(Interrupted::Stop(stop)) => return Err(stop),
             }

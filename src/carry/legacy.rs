@@ -6,7 +6,7 @@ use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, Opened, Upstreams, end_upstream};
-use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
+use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, Vigour};
 use std::sync::Arc;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
@@ -69,16 +69,22 @@ impl Conversation<'_> {
     ) -> Result<(InFlight, Link), Stop> {
         let upstreams = upstreams(self.gateway, session);
         let id = &pool.server.id;
-        for _ in 0..=pool.endpoints().len() {
+        for tries in 1.. {
             let (endpoint, opened) = open(pool, &upstreams, session).await?;
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
                 Ok(link) => return Ok((endpoint, link)),
                 Err(Interrupted::Stop(stop)) => return Err(stop),
                 Err(Interrupted::Fault(fault)) => {
                     pool.failed(&endpoint);
+                    let goes_on = pool.is_worth_another_try(&endpoint, tries);
                     let is_read = self.carry.effect == Effect::Read;
                     match fault {
-                        Fault::NotSent(_) if opened.id.is_none() || is_read => forget(&upstreams, id).await,
+                        // A full backlog, or a connection that died while it was idle.
+                        Fault::NotSent(_) if goes_on && endpoint.vigour() != Vigour::Down => {}
+                        // The session is lost with its endpoint, and nothing hangs on it.
+                        Fault::NotSent(_) if goes_on && (opened.id.is_none() || is_read) => {
+                            forget(&upstreams, id).await
+                        }
                         // Others are there, but they do not know the session: the client must begin anew.
                         Fault::NotSent(_) if pool.endpoints().len() > 1 => {
                             forget(&upstreams, id).await;
@@ -106,7 +112,8 @@ async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(
     }
     let mut tried = Vec::new();
     let mut why = "it has no address; is its name resolved?".to_owned();
-    while let Some(endpoint) = pool.pick(&tried) {
+    // Opening may be repeated: a session that nobody uses is no harm.
+    while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
         match Opened::open(&pool.server, &endpoint, &introduction(session)).await {
             Ok(opened) => {
                 if let Some(level) = upstreams.level() {
@@ -120,6 +127,9 @@ async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(
                 pool.failed(&endpoint);
                 tried.push(endpoint.addr);
                 why = reason;
+                if !pool.is_worth_another_try(&endpoint, tried.len()) {
+                    break;
+                }
             }
         }
     }

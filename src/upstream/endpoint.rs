@@ -85,11 +85,16 @@ impl Endpoint {
 
     /// A call was answered. What is down stays so until a probe says otherwise.
     pub fn answered(&self) {
-        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.lives();
         self.strikes.store(0, Ordering::Relaxed);
         if matches!(self.vigour(), Vigour::Suspect | Vigour::Trial) {
             self.set_vigour(Vigour::Up);
         }
+    }
+
+    /// Something came back from it, whatever it was worth.
+    pub(super) fn lives(&self) {
+        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
     }
 
     /// A call failed. Those that were under way beside it are not counted again.

@@ -18,6 +18,10 @@ use tollbridge_filters::names::ServerId;
 /// A server that others of its pool outrun by this much without a first byte is looked at.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// An endpoint that answered somebody so recently is alive.
+const ALIVE: Duration = Duration::from_secs(2);
+const TRIES_MAX: usize = 10;
+
 /// The pools of all servers, by id.
 pub type Fleet = std::collections::BTreeMap<ServerId, Arc<Pool>>;
 
@@ -78,6 +82,12 @@ impl Pool {
     pub fn at(&self, addr: SocketAddr) -> Option<InFlight> {
         let endpoints = self.endpoints.load();
         endpoints.iter().find(|endpoint| endpoint.addr == addr).map(|endpoint| InFlight::new(Arc::clone(endpoint)))
+    }
+
+    /// Whether a message that could not be sent is worth another try after so many: at every endpoint
+    /// and once more, and on while the endpoint answers others. Then it is its backlog that is full.
+    pub fn is_worth_another_try(&self, endpoint: &Endpoint, tries: usize) -> bool {
+        tries <= self.endpoints().len() || tries < TRIES_MAX && endpoint.answered_within(ALIVE)
     }
 
     /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
