@@ -142,7 +142,7 @@ impl Proxy {
             Ok(Route::Carry(carry)) => self.carry(session, exchange, &carry).await,
             Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
             Ok(Route::End(ended)) => {
-                tokio::spawn(carry::end(Arc::clone(&self.gateway), ended));
+                tokio::spawn(carry::end(Arc::clone(&self.gateway), &ended));
                 exchange.label(Lane::Answer, "session/end");
                 client::accept(session, exchange, 200).await
             }

@@ -205,10 +205,13 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
     told.map_err(|_| "no answer in time".to_owned())?.map_err(|fault| fault.to_string())
 }
 
-/// Ends a session: its id is good no more, and its upstream sessions are closed.
-pub async fn end(gateway: Arc<Gateway>, session: Session) {
-    if let Some(upstreams) = gateway.sessions.end(session.key) {
-        release(&gateway, &upstreams).await;
+/// Ends a session: from now on its id is good no more; what it gives closes its upstream sessions.
+pub fn end(gateway: Arc<Gateway>, session: &Session) -> impl Future<Output = ()> + use<> {
+    let upstreams = gateway.sessions.end(session.key);
+    async move {
+        if let Some(upstreams) = upstreams {
+            release(&gateway, &upstreams).await;
+        }
     }
 }
 
