@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an endpoint that fails calls waits for its next trial, at first and at most.
-const TRIAL_FIRST: Duration = Duration::from_secs(1);
-const TRIAL_LAST: Duration = Duration::from_secs(5);
+/// How long an endpoint that has failed one call, two or more in a row waits for the trial that
+/// decides. The last one bounds both what a broken endpoint costs and how long a mended one idles.
+const TRIAL_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), TRIAL_LAST];
+const TRIAL_LAST: Duration = Duration::from_secs(8);
 
 pub struct Endpoint {
     pub addr: SocketAddr,
@@ -23,9 +24,9 @@ pub struct Endpoint {
     peer: Arc<HttpPeer>,
     in_flight: AtomicUsize,
     vigour: AtomicU8,
-    /// Failed trials in a row: probes went well and calls did not.
+    /// Failed calls in a row, those at the same time counted once.
     strikes: AtomicU32,
-    /// Milliseconds after `born` from which a suspect may have one call as a trial; 0: none.
+    /// Milliseconds after `born` from which it may have one call as a trial; 0: not yet known.
     trial_ms: AtomicU64,
     /// Milliseconds after `born` at which it answered last.
     answered_ms: AtomicU64,
@@ -79,7 +80,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn set_vigour(&self, vigour: Vigour) {
+    fn set_vigour(&self, vigour: Vigour) {
         self.vigour.store(vigour as u8, Ordering::Relaxed);
     }
 
@@ -97,39 +98,62 @@ impl Endpoint {
         self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
     }
 
-    /// A call failed. Those that were under way beside it are not counted again.
-    pub(super) fn failed(&self) {
-        if matches!(self.vigour(), Vigour::Up | Vigour::Trial) {
-            self.strikes.fetch_add(1, Ordering::Relaxed);
+    /// A call waits for long. That is no failure, but a reason to look.
+    pub(super) fn doubt(&self) {
+        if self.vigour() == Vigour::Up {
             self.set_vigour(Vigour::Suspect);
         }
     }
 
-    /// A probe of a suspect went well. Once is forgiven at once; whoever fails calls again and again
-    /// gets a single one after a while, and that one decides.
-    pub(super) fn cleared(&self) {
-        match self.strikes.load(Ordering::Relaxed) {
-            0 | 1 => self.set_vigour(Vigour::Up),
-            strikes => {
-                let wait = TRIAL_FIRST.saturating_mul(1 << (strikes - 2).min(8)).min(TRIAL_LAST);
-                let at = self.age_ms() + u64::try_from(wait.as_millis()).unwrap_or_default();
-                self.set_vigour(Vigour::Suspect);
-                self.trial_ms.store(at, Ordering::Relaxed);
-            }
+    /// A call failed. Those that were under way beside it are not counted again.
+    pub(super) fn failed(&self) {
+        if matches!(self.vigour(), Vigour::Up | Vigour::Trial) {
+            self.strikes.fetch_add(1, Ordering::Relaxed);
+            self.trial_ms.store(0, Ordering::Relaxed);
+            self.set_vigour(Vigour::Suspect);
         }
     }
 
-    /// Takes the trial, if one is due; only one taker gets it.
+    /// A probe went well. Whoever has failed a call nevertheless gets a single one, and that one
+    /// decides; what was only slow is well.
+    pub(super) fn cleared(&self) {
+        let strikes = usize::try_from(self.strikes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let Some(previous) = strikes.checked_sub(1) else {
+            return self.set_vigour(Vigour::Up);
+        };
+        self.set_vigour(Vigour::Suspect);
+        let at = self.in_ms(*TRIAL_AFTER.get(previous).unwrap_or(&TRIAL_LAST));
+        // A trial that has its time keeps it, however often the endpoint is probed meanwhile.
+        let _ = self.trial_ms.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Probes failed. Once they go well again, a call may be tried without waiting.
+    pub(super) fn eject(&self) {
+        self.strikes.store(1, Ordering::Relaxed);
+        self.trial_ms.store(0, Ordering::Relaxed);
+        self.set_vigour(Vigour::Down);
+    }
+
+    /// Takes the trial, if one is due; only one taker gets it. If nothing comes of it, because the
+    /// client leaves or the tool takes its time, there is another one later.
     pub(super) fn take_trial(&self) -> bool {
         let due = self.trial_ms.load(Ordering::Relaxed);
-        let taken = self.vigour() == Vigour::Suspect
+        let taken = matches!(self.vigour(), Vigour::Suspect | Vigour::Trial)
             && due != 0
             && due <= self.age_ms()
-            && self.trial_ms.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            && self
+                .trial_ms
+                .compare_exchange(due, self.in_ms(TRIAL_LAST), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
         if taken {
             self.set_vigour(Vigour::Trial);
         }
         taken
+    }
+
+    fn in_ms(&self, wait: Duration) -> u64 {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or_default();
+        self.age_ms().saturating_add(wait).max(1)
     }
 
     fn age_ms(&self) -> u64 {

@@ -100,8 +100,9 @@ impl Pool {
     pub fn slow(&self, endpoint: &Endpoint) {
         let endpoints = self.endpoints.load();
         let others_answer = endpoints.iter().any(|other| other.addr != endpoint.addr && other.answered_within(SLOW));
-        if others_answer && endpoint.vigour() == Vigour::Up {
-            self.failed(endpoint);
+        if others_answer {
+            endpoint.doubt();
+            self.alarm.notify_one();
         }
     }
 
@@ -127,7 +128,7 @@ impl Pool {
             Ok(()) => endpoint.cleared(),
             Err(reason) => {
                 tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
-                endpoint.set_vigour(Vigour::Down);
+                endpoint.eject();
             }
         }
     }

@@ -86,7 +86,8 @@ impl McpCheck {
         match self.ask(endpoint, Question::initialize(LEGACY[0], "{}", OWN_INFO)).await? {
             (_, Reply::Result(_), session) => {
                 let initialized = Question::initialized(LEGACY[0], session.as_deref());
-                self.ask(endpoint, initialized).await?;
+                // If it was not heard, the next ping is refused, and that is early enough.
+                let _ = self.ask(endpoint, initialized).await;
                 Ok(Known::Legacy { session })
             }
             (status, _, _) => Err(format!("initialize was answered {status} without a result")),
@@ -123,7 +124,7 @@ impl HealthCheck for McpCheck {
             if healthy {
                 endpoint.cleared();
             } else {
-                endpoint.set_vigour(Vigour::Down);
+                endpoint.eject();
             }
             tracing::info!(server = %self.server.id, endpoint = %endpoint.addr, healthy, "health of endpoint changed");
         }
