@@ -5,7 +5,7 @@ use super::deadline::Deadline;
 use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::Gateway;
-use crate::session::{Introduction, Opened, Upstreams, end_upstream};
+use crate::session::{Introduction, Opened, Upstreams};
 use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, Vigour};
 use std::sync::Arc;
 use tollbridge_filters::era::Era;
@@ -112,14 +112,10 @@ async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(
     }
     let mut tried = Vec::new();
     let mut why = "it has no address; is its name resolved?".to_owned();
-    // Opening may be repeated: a session that nobody uses is no harm.
+    // Opening may be repeated: at worst there is a session that nobody uses.
     while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
-        match Opened::open(&pool.server, &endpoint, &introduction(session)).await {
+        match Opened::open(&pool.server, &endpoint, &introduction(session), upstreams.level().as_deref()).await {
             Ok(opened) => {
-                if let Some(level) = upstreams.level() {
-                    let set = opened.set_level(&pool.server, &endpoint, &level).await;
-                    set.map_err(|why| Stop::Failed(Failure::unavailable(&pool.server.id, why)))?;
-                }
                 *slot = Some(opened.clone());
                 return Ok((endpoint, opened));
             }
@@ -222,8 +218,8 @@ pub async fn release(gateway: &Gateway, upstreams: &Upstreams) {
         let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
             continue;
         };
-        if let (Some(endpoint), Some(id)) = (pool.at(opened.addr), &opened.id) {
-            end_upstream(&pool.server, &endpoint, &opened.version, id).await;
+        if let Some(endpoint) = pool.at(opened.addr) {
+            opened.end(&pool.server, &endpoint).await;
         }
     }
 }

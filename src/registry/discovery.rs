@@ -89,8 +89,12 @@ impl Visit<'_> {
         if version == MODERN {
             return Err("it answers `initialize` with a modern revision".to_owned());
         }
-        self.ask(&Question::initialized(&version, id.as_deref())).await?;
-        Ok((LegacySession { version, id }, result))
+        let session = LegacySession { version, id };
+        if let Err(why) = self.ask(&Question::initialized(&session.version, session.id.as_deref())).await {
+            self.end(&session).await;
+            return Err(why);
+        }
+        Ok((session, result))
     }
 
     async fn end(&self, session: &LegacySession) {

@@ -29,7 +29,23 @@ pub struct Introduction<'i> {
 }
 
 impl Opened {
-    pub async fn open(server: &Server, endpoint: &InFlight, client: &Introduction<'_>) -> Result<Opened, String> {
+    /// Opens a session and brings it to where the client's is.
+    pub async fn open(
+        server: &Server,
+        endpoint: &InFlight,
+        client: &Introduction<'_>,
+        level: Option<&str>,
+    ) -> Result<Opened, String> {
+        let opened = Opened::begin(server, endpoint, client).await?;
+        if let Err(why) = opened.settle(server, endpoint, level).await {
+            // Nobody will ever use it.
+            opened.end(server, endpoint).await;
+            return Err(why);
+        }
+        Ok(opened)
+    }
+
+    async fn begin(server: &Server, endpoint: &Endpoint, client: &Introduction<'_>) -> Result<Opened, String> {
         let initialize = Question::initialize(client.version, client.capabilities, client.client_info);
         let answer = initialize.ask(server, endpoint, server.timeout.call).await?;
         let Reply::Result(result) = &answer.reply else {
@@ -38,10 +54,19 @@ impl Opened {
         let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
         let version = result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(client.version);
         let has_logging = result.pointer("/capabilities/logging").is_some();
-        let opened = Opened { addr: endpoint.addr, version: version.to_owned(), id: answer.session, has_logging };
-        let initialized = Question::initialized(&opened.version, opened.id.as_deref());
-        initialized.ask(server, endpoint, server.timeout.call).await?;
-        Ok(opened)
+        Ok(Opened { addr: endpoint.addr, version: version.to_owned(), id: answer.session, has_logging })
+    }
+
+    async fn settle(&self, server: &Server, endpoint: &Endpoint, level: Option<&str>) -> Result<(), String> {
+        let initialized = Question::initialized(&self.version, self.id.as_deref());
+        // Saying it twice is no harm, and a busy server may close a connection that it takes for idle.
+        if initialized.ask(server, endpoint, server.timeout.call).await.is_err() {
+            initialized.ask(server, endpoint, server.timeout.call).await?;
+        }
+        match level {
+            Some(level) => self.set_level(server, endpoint, level).await,
+            None => Ok(()),
+        }
     }
 
     pub async fn set_level(&self, server: &Server, endpoint: &Endpoint, level: &str) -> Result<(), String> {
@@ -50,6 +75,12 @@ impl Opened {
         }
         let question = Question::set_level(&self.version, self.id.as_deref(), level);
         question.ask(server, endpoint, server.timeout.call).await.map(drop)
+    }
+
+    pub async fn end(&self, server: &Server, endpoint: &Endpoint) {
+        if let Some(id) = &self.id {
+            end_upstream(server, endpoint, &self.version, id).await;
+        }
     }
 }
 

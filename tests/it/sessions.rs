@@ -1,11 +1,12 @@
 //! Legacy sessions: each client's own, at every server behind it, until it ends.
 
 use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, OTHER_KEY};
-use crate::harness::http::Client;
+use crate::harness::http::{Client, Response};
 use crate::harness::messages::{initialize, legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
-use crate::harness::recorder::{Recorder, Speaks, TOOL};
+use crate::harness::recorder::{Recorded, Recorder, Speaks, TOOL};
 use crate::harness::{eventually, scaled};
+use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 
 /// The gateway asks nothing on its own account while sessions are counted.
@@ -19,7 +20,11 @@ async fn before(servers: &[(&str, String)]) -> Gateway {
 
 async fn echo(client: &mut Client, path: &str, session: &str, tool: &str, text: &str) -> (u16, String) {
     let arguments = format!(r#"{{"text":"{text}"}}"#);
-    let answer = legacy_call(client, path, KEY, session, tool, &arguments).await.expect("an answer");
+    said(&legacy_call(client, path, KEY, session, tool, &arguments).await.expect("an answer"))
+}
+
+/// The status, and what was echoed.
+fn said(answer: &Response) -> (u16, String) {
     let said = (answer.status == 200).then(|| answer.json()["result"]["structuredContent"]["text"].to_string());
     (answer.status, said.unwrap_or_else(|| answer.text()))
 }
@@ -33,8 +38,7 @@ async fn clients_get_their_own_answers_from_their_own_sessions() {
     let settings = "health: {interval: 1h}, timeout: {connect: 20s}";
     let server = format!("{QUIET}\nservers:\n  ts: {{url: \"{}\", {settings}}}", peer.url());
     let gateway = start_discovered(&server).await;
-    let opened = async || peer.stats().await["sessions_opened"].as_u64().expect("a count");
-    let opened_before = opened().await;
+    let opened_before = peer.stats().await["sessions_opened"].as_u64().expect("a count");
     let mut all = JoinSet::new();
     for number in 0..clients {
         let mut client = gateway.client().await;
@@ -42,14 +46,27 @@ async fn clients_get_their_own_answers_from_their_own_sessions() {
             let session = initialize(&mut client, "/mcp", KEY).await;
             for turn in 0..calls {
                 let text = format!("{number}-{turn}");
-                let said = echo(&mut client, "/mcp", &session, "ts__echo", &text).await;
-                assert_eq!(said, (200, format!("{text:?}")), "a crossed or lost answer");
+                let arguments = format!(r#"{{"text":"{text}","nonce":"{number}"}}"#);
+                let answer = legacy_call(&mut client, "/mcp", KEY, &session, "ts__echo", &arguments).await.unwrap();
+                assert_eq!(said(&answer), (200, format!("{text:?}")), "a crossed or lost answer");
             }
             session
         });
     }
     let sessions = all.join_all().await;
-    assert_eq!(opened().await - opened_before, clients as u64, "each client has one session at the server");
+    let stats = peer.stats().await;
+    let mut upstream = BTreeSet::new();
+    for number in 0..clients {
+        let number = number.to_string();
+        let [session] = stats["sessions_of"][&number].as_array().expect("sessions").as_slice() else {
+            panic!("client {number} was in several sessions: {}", stats["sessions_of"][&number]);
+        };
+        assert!(upstream.insert(session.to_string()), "client {number} shares its session at the server");
+        assert_eq!(stats["calls"][&number], calls, "calls of client {number}");
+    }
+    // The gateway's own probe may have one more.
+    let opened = stats["sessions_opened"].as_u64().expect("a count") - opened_before;
+    assert!(opened <= clients as u64 + 1, "{opened} sessions for {clients} clients");
     let mut client = gateway.client().await;
     let closed_before = peer.stats().await["sessions_closed"].as_u64();
     for session in &sessions {
@@ -114,10 +131,7 @@ async fn a_session_is_good_for_its_client_and_its_endpoint_alone() {
     assert_eq!(call(&mut client, "/mcp/one", KEY, Some(&narrow)).await, 404, "an ended session");
     assert_eq!(client.request("DELETE", "/mcp/one", &legacy(KEY, Some(&narrow))).await.unwrap().status, 404);
     eventually("the session has ended upstream", 5, || async {
-        let mut requests = one.requests();
-        requests
-            .retain(|request| request.verb() == "DELETE" && request.header("mcp-session-id") == upstream.as_deref());
-        requests.pop()
+        deletes(&one).into_iter().find(|request| request.header("mcp-session-id") == upstream.as_deref())
     })
     .await;
     assert_eq!(call(&mut client, "/mcp", KEY, Some(&session)).await, 200, "another session of the same client");
@@ -148,6 +162,38 @@ async fn a_restarted_server_costs_a_new_initialize_at_most() {
         let session = initialize(client, "/mcp", KEY).await;
         assert_eq!(echo(client, "/mcp", &session, "ts__echo", "c").await, (200, r#""c""#.to_owned()));
     }
+}
+
+/// A busy server may close a connection that it takes for idle, with a request on it.
+#[tokio::test]
+async fn a_lost_handshake_leaves_no_second_session() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let gateway = before(&[("rec", recorder.url())]).await;
+    let mut client = gateway.client().await;
+    // The gateway's own probes introduce themselves as what they are.
+    let for_clients = || {
+        let mut opened = recorder.of("initialize");
+        opened.retain(|request| request.member("/params/clientInfo/name").as_deref() != Some("tollbridge"));
+        opened.len()
+    };
+    for (lost, opened) in [(0, 1), (1, 1), (2, 2)] {
+        let (opened_before, ended_before) = (for_clients(), deletes(&recorder).len());
+        let session = initialize(&mut client, "/mcp", KEY).await;
+        recorder.loses("notifications/initialized", lost);
+        let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+        assert_eq!(answer.status, 200, "{lost} lost: {}", answer.text());
+        assert_eq!(for_clients() - opened_before, opened, "{lost} lost");
+        let ended = deletes(&recorder).split_off(ended_before);
+        assert_eq!(ended.len(), opened - 1, "{lost} lost: all but the one in use are ended");
+        let used = recorder.last_call().header("mcp-session-id").map(str::to_owned);
+        assert!(used.is_some() && ended.iter().all(|ended| ended.header("mcp-session-id") != used.as_deref()));
+    }
+}
+
+fn deletes(recorder: &Recorder) -> Vec<Recorded> {
+    let mut requests = recorder.requests();
+    requests.retain(|request| request.verb() == "DELETE");
+    requests
 }
 
 #[tokio::test]

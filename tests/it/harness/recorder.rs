@@ -48,6 +48,8 @@ struct Shared {
     speaks: Speaks,
     tools: String,
     script: Mutex<Arc<Script>>,
+    /// Methods whose next request each is lost with its connection.
+    losses: Mutex<Vec<&'static str>>,
     requests: Mutex<Vec<Recorded>>,
     born: Instant,
 }
@@ -72,6 +74,7 @@ impl Recorder {
             script: Mutex::new(Arc::new(|request: &Recorded| {
                 Reply::Json(request.result(r#"{"content":[],"resultType":"complete"}"#))
             })),
+            losses: Mutex::default(),
             requests: Mutex::default(),
             born: Instant::now(),
         });
@@ -82,6 +85,11 @@ impl Recorder {
     /// How calls are answered from now on.
     pub fn answers(&self, script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// So many of the next requests with this method are not answered; their connections end.
+    pub fn loses(&self, method: &'static str, times: usize) {
+        self.shared.losses.lock().unwrap().extend(std::iter::repeat_n(method, times));
     }
 
     pub fn url(&self) -> String {
@@ -180,6 +188,9 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
     loop {
         let request = read(&mut stream, &mut ahead).await?;
         shared.requests.lock().unwrap().push(request.clone());
+        if shared.loses(&request.method()) {
+            return Ok(());
+        }
         let reply = shared.reply(&request);
         write(&mut stream, reply, &request, shared).await?;
     }
@@ -210,6 +221,12 @@ async fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Recorded> {
 }
 
 impl Shared {
+    fn loses(&self, method: &str) -> bool {
+        let mut losses = self.losses.lock().unwrap();
+        let at = losses.iter().position(|lost| *lost == method);
+        at.map(|at| losses.swap_remove(at)).is_some()
+    }
+
     fn reply(&self, request: &Recorded) -> Reply {
         let script = || Arc::clone(&self.script.lock().unwrap())(request);
         let json = |result: &str| Reply::Json(request.result(result));

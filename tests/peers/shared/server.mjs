@@ -6,13 +6,20 @@ import { parseArgs } from 'node:util';
 
 const NAMES = ['ada', 'alan', 'grace'];
 
-export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, cancelled: 0 };
+export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, sessions_of: {}, cancelled: 0 };
 
 export const options = parseArgs({
   options: { port: { type: 'string', default: '0' }, name: { type: 'string', default: 'peer' } },
 }).values;
 
 export const text = (text) => [{ type: 'text', text }];
+
+function remember(nonce, session) {
+  stats.calls[nonce] = (stats.calls[nonce] ?? 0) + 1;
+  if (session === undefined) return;
+  const known = (stats.sessions_of[nonce] ??= []);
+  if (!known.includes(session)) known.push(session);
+}
 
 /**
  * Registers the six tools, two resources and the prompt on an McpServer of either SDK.
@@ -24,7 +31,7 @@ export function register(server, { z, completable, ResourceTemplate, hooks }) {
       name,
       { description, inputSchema: z.object({ ...shape, nonce: z.string().optional() }), outputSchema },
       async (args, ctx) => {
-        if (args.nonce !== undefined) stats.calls[args.nonce] = (stats.calls[args.nonce] ?? 0) + 1;
+        if (args.nonce !== undefined) remember(args.nonce, ctx.sessionId);
         return handler(args, hooks(ctx));
       },
     );
