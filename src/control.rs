@@ -129,7 +129,7 @@ impl Control {
         };
         self.gateway.metrics.catalog_stale_seconds.with_label_values(&[id.as_str()]).set(stale as f64);
         for endpoint in pool.endpoints().iter() {
-            let up = match endpoint.vigour() {
+            let up = match endpoint.health.vigour() {
                 Vigour::Up => 1.0,
                 Vigour::Suspect | Vigour::Trial => 0.5,
                 Vigour::Down => 0.0,

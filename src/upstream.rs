@@ -5,14 +5,16 @@ mod ask;
 mod dns;
 mod endpoint;
 mod head;
+mod health;
 mod link;
 mod pool;
 mod probe;
 mod questions;
 
 pub use ask::{Answer, Asked, Question, Reply};
-pub use endpoint::{Endpoint, InFlight, Vigour};
+pub use endpoint::{Endpoint, InFlight};
 pub use head::{Fields, Head, forwardable};
+pub use health::Vigour;
 pub use link::{Fault, Link, set_ca_file};
 pub use pool::{Fleet, Pool};
 pub use questions::{EVERY_CAPABILITY, OWN_INFO};

@@ -80,7 +80,7 @@ impl Conversation<'_> {
                     let is_read = self.carry.effect == Effect::Read;
                     match fault {
                         // A full backlog, or a connection that died while it was idle.
-                        Fault::NotSent(_) if goes_on && endpoint.vigour() != Vigour::Down => {}
+                        Fault::NotSent(_) if goes_on && endpoint.health.vigour() != Vigour::Down => {}
                         // The session is lost with its endpoint, and nothing hangs on it.
                         Fault::NotSent(_) if goes_on && (opened.id.is_none() || is_read) => {
                             forget(&upstreams, id).await

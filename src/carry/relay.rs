@@ -48,7 +48,7 @@ pub(super) async fn relay<D: Downstream>(
     if trace.broken_off {
         pool.failed(endpoint);
     } else if done.is_ok() && trace.status < 500 {
-        endpoint.answered();
+        endpoint.health.answered();
     } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
         pool.failed(endpoint);
     }

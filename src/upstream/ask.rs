@@ -77,7 +77,7 @@ impl Question<'_> {
         let head = Head { verb: "POST", server, endpoint, fields, body_bytes: body.len() };
         let mut link = Link::send(endpoint, &head, body).await.map_err(|fault| fault.to_string())?;
         let answer = self.read(&mut link).await?;
-        endpoint.lives();
+        endpoint.health.lives();
         link.close().await;
         Ok(answer)
     }

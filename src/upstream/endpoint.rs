@@ -1,18 +1,14 @@
-//! One address of a server: how it is reached, how busy it is and whether it is well.
+//! One address of a server: how it is reached and how busy it is.
 
+use super::health::Health;
 use crate::conf::{Http, Server};
 use http::Uri;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::HttpPeer;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-/// How long an endpoint that has failed one call, two or more in a row waits for the trial that
-/// decides. The last one bounds both what a broken endpoint costs and how long a mended one idles.
-const TRIAL_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), TRIAL_LAST];
-const TRIAL_LAST: Duration = Duration::from_secs(8);
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 pub struct Endpoint {
     pub addr: SocketAddr,
@@ -23,26 +19,7 @@ pub struct Endpoint {
     pub uri: Uri,
     peer: Arc<HttpPeer>,
     in_flight: AtomicUsize,
-    vigour: AtomicU8,
-    /// Failed calls in a row, those at the same time counted once.
-    strikes: AtomicU32,
-    /// Milliseconds after `born` from which it may have one call as a trial; 0: not yet known.
-    trial_ms: AtomicU64,
-    /// Milliseconds after `born` at which it answered last.
-    answered_ms: AtomicU64,
-    born: Instant,
-}
-
-/// How well an endpoint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Vigour {
-    Up,
-    /// A call failed or waits for long; a probe is on its way to find out.
-    Suspect,
-    /// A suspect, with one call on its way that decides.
-    Trial,
-    /// Two probes failed: it gets calls only when there is no other.
-    Down,
+    pub health: Health,
 }
 
 impl Endpoint {
@@ -55,11 +32,7 @@ impl Endpoint {
             uri: uri.clone(),
             peer: Arc::new(peer(server, uri, addr)),
             in_flight: AtomicUsize::new(0),
-            vigour: AtomicU8::new(Vigour::Up as u8),
-            strikes: AtomicU32::new(0),
-            trial_ms: AtomicU64::new(0),
-            answered_ms: AtomicU64::new(0),
-            born: Instant::now(),
+            health: Health::new(),
         }
     }
 
@@ -69,100 +42,6 @@ impl Endpoint {
 
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
-    }
-
-    pub fn vigour(&self) -> Vigour {
-        match self.vigour.load(Ordering::Relaxed) {
-            0 => Vigour::Up,
-            1 => Vigour::Suspect,
-            2 => Vigour::Trial,
-            _ => Vigour::Down,
-        }
-    }
-
-    fn set_vigour(&self, vigour: Vigour) {
-        self.vigour.store(vigour as u8, Ordering::Relaxed);
-    }
-
-    /// A call was answered. What is down stays so until a probe says otherwise.
-    pub fn answered(&self) {
-        self.lives();
-        self.strikes.store(0, Ordering::Relaxed);
-        if matches!(self.vigour(), Vigour::Suspect | Vigour::Trial) {
-            self.set_vigour(Vigour::Up);
-        }
-    }
-
-    /// Something came back from it, whatever it was worth.
-    pub(super) fn lives(&self) {
-        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
-    }
-
-    /// A call waits for long. That is no failure, but a reason to look.
-    pub(super) fn doubt(&self) {
-        if self.vigour() == Vigour::Up {
-            self.set_vigour(Vigour::Suspect);
-        }
-    }
-
-    /// A call failed. Those that were under way beside it are not counted again.
-    pub(super) fn failed(&self) {
-        if matches!(self.vigour(), Vigour::Up | Vigour::Trial) {
-            self.strikes.fetch_add(1, Ordering::Relaxed);
-            self.trial_ms.store(0, Ordering::Relaxed);
-            self.set_vigour(Vigour::Suspect);
-        }
-    }
-
-    /// A probe went well. Whoever has failed a call nevertheless gets a single one, and that one
-    /// decides; what was only slow is well.
-    pub(super) fn cleared(&self) {
-        let strikes = usize::try_from(self.strikes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        let Some(previous) = strikes.checked_sub(1) else {
-            return self.set_vigour(Vigour::Up);
-        };
-        self.set_vigour(Vigour::Suspect);
-        let at = self.in_ms(*TRIAL_AFTER.get(previous).unwrap_or(&TRIAL_LAST));
-        // A trial that has its time keeps it, however often the endpoint is probed meanwhile.
-        let _ = self.trial_ms.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// Probes failed. Once they go well again, a call may be tried without waiting.
-    pub(super) fn eject(&self) {
-        self.strikes.store(1, Ordering::Relaxed);
-        self.trial_ms.store(0, Ordering::Relaxed);
-        self.set_vigour(Vigour::Down);
-    }
-
-    /// Takes the trial, if one is due; only one taker gets it. If nothing comes of it, because the
-    /// client leaves or the tool takes its time, there is another one later.
-    pub(super) fn take_trial(&self) -> bool {
-        let due = self.trial_ms.load(Ordering::Relaxed);
-        let taken = matches!(self.vigour(), Vigour::Suspect | Vigour::Trial)
-            && due != 0
-            && due <= self.age_ms()
-            && self
-                .trial_ms
-                .compare_exchange(due, self.in_ms(TRIAL_LAST), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if taken {
-            self.set_vigour(Vigour::Trial);
-        }
-        taken
-    }
-
-    fn in_ms(&self, wait: Duration) -> u64 {
-        let wait = u64::try_from(wait.as_millis()).unwrap_or_default();
-        self.age_ms().saturating_add(wait).max(1)
-    }
-
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub(super) fn answered_within(&self, span: Duration) -> bool {
-        let since = self.born.elapsed().saturating_sub(Duration::from_millis(self.answered_ms.load(Ordering::Relaxed)));
-        since <= span
     }
 }
 

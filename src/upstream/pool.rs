@@ -2,7 +2,8 @@
 //! pingora-load-balancing; the choice, least in flight among the well ones, is ours.
 
 use super::dns::Addresses;
-use super::endpoint::{Endpoint, InFlight, Vigour};
+use super::endpoint::{Endpoint, InFlight};
+use super::health::Vigour;
 use super::probe::McpCheck;
 use crate::conf::Server;
 use arc_swap::ArcSwap;
@@ -73,8 +74,9 @@ impl Pool {
         let start = turn % endpoints.len().max(1);
         let in_turn = endpoints.iter().skip(start).chain(endpoints.iter().take(start));
         let open = in_turn.filter(|endpoint| !tried.contains(&endpoint.addr));
-        let on_trial = endpoints.iter().find(|endpoint| !tried.contains(&endpoint.addr) && endpoint.take_trial());
-        let best = || open.min_by_key(|endpoint| (endpoint.vigour(), endpoint.in_flight()));
+        let on_trial =
+            endpoints.iter().find(|endpoint| !tried.contains(&endpoint.addr) && endpoint.health.take_trial());
+        let best = || open.min_by_key(|endpoint| (endpoint.health.vigour(), endpoint.in_flight()));
         on_trial.or_else(best).map(|chosen| InFlight::new(Arc::clone(chosen)))
     }
 
@@ -87,21 +89,22 @@ impl Pool {
     /// Whether a message that could not be sent is worth another try after so many: at every endpoint
     /// and once more, and on while the endpoint answers others. Then it is its backlog that is full.
     pub fn is_worth_another_try(&self, endpoint: &Endpoint, tries: usize) -> bool {
-        tries <= self.endpoints().len() || tries < TRIES_MAX && endpoint.answered_within(ALIVE)
+        tries <= self.endpoints().len() || tries < TRIES_MAX && endpoint.health.answered_within(ALIVE)
     }
 
     /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
     pub fn failed(&self, endpoint: &Endpoint) {
-        endpoint.failed();
+        endpoint.health.failed();
         self.alarm.notify_one();
     }
 
     /// A call has waited for long without a first byte.
     pub fn slow(&self, endpoint: &Endpoint) {
         let endpoints = self.endpoints.load();
-        let others_answer = endpoints.iter().any(|other| other.addr != endpoint.addr && other.answered_within(SLOW));
+        let others_answer =
+            endpoints.iter().any(|other| other.addr != endpoint.addr && other.health.answered_within(SLOW));
         if others_answer {
-            endpoint.doubt();
+            endpoint.health.doubt();
             self.alarm.notify_one();
         }
     }
@@ -118,22 +121,22 @@ impl Pool {
 
     /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.
     pub async fn examine_suspects(&self) {
-        for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.vigour() == Vigour::Suspect) {
+        for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.health.vigour() == Vigour::Suspect) {
             self.examine(endpoint).await;
         }
     }
 
     async fn examine(&self, endpoint: &Endpoint) {
         match self.check.examine(endpoint).await {
-            Ok(()) => endpoint.cleared(),
+            Ok(()) => endpoint.health.cleared(),
             Err(reason) => {
                 tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
-                endpoint.eject();
+                endpoint.health.eject();
             }
         }
     }
 
     pub fn is_up(&self) -> bool {
-        self.endpoints.load().iter().any(|endpoint| endpoint.vigour() != Vigour::Down)
+        self.endpoints.load().iter().any(|endpoint| endpoint.health.vigour() != Vigour::Down)
     }
 }

@@ -2,7 +2,8 @@
 //! of the gateway's own to legacy ones.
 
 use super::ask::{Question, Reply};
-use super::endpoint::{Endpoint, Vigour};
+use super::endpoint::Endpoint;
+use super::health::Vigour;
 use super::questions::OWN_INFO;
 use crate::conf::{EraChoice, Server};
 
@@ -113,8 +114,8 @@ impl HealthCheck for McpCheck {
         };
         let verdict = self.examine(&endpoint).await;
         // An ejection by calls, which the check does not know of, ends here.
-        if verdict.is_ok() && endpoint.vigour() == Vigour::Down {
-            endpoint.cleared();
+        if verdict.is_ok() && endpoint.health.vigour() == Vigour::Down {
+            endpoint.health.cleared();
         }
         verdict.map_err(|reason| Error::explain(ErrorType::Custom("MCP health check"), reason))
     }
@@ -122,9 +123,9 @@ impl HealthCheck for McpCheck {
     async fn health_status_change(&self, target: &Backend, healthy: bool) {
         if let Some(endpoint) = self.endpoint(target) {
             if healthy {
-                endpoint.cleared();
+                endpoint.health.cleared();
             } else {
-                endpoint.eject();
+                endpoint.health.eject();
             }
             tracing::info!(server = %self.server.id, endpoint = %endpoint.addr, healthy, "health of endpoint changed");
         }
