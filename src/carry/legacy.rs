@@ -8,6 +8,7 @@ use crate::gateway::Gateway;
 use crate::session::{Introduction, Opened, Upstreams};
 use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, Vigour};
 use std::sync::Arc;
+use std::time::Instant;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
@@ -69,15 +70,15 @@ impl Conversation<'_> {
     ) -> Result<(InFlight, Link), Stop> {
         let upstreams = upstreams(self.gateway, session);
         let id = &pool.server.id;
+        let is_read = self.carry.effect == Effect::Read;
         for tries in 1.. {
-            let (endpoint, opened) = open(pool, &upstreams, session).await?;
+            let (endpoint, opened) = open(pool, &upstreams, session, is_read).await?;
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
                 Ok(link) => return Ok((endpoint, link)),
                 Err(Interrupted::Stop(stop)) => return Err(stop),
                 Err(Interrupted::Fault(fault)) => {
                     pool.failed(&endpoint);
                     let goes_on = pool.is_worth_another_try(&endpoint, tries);
-                    let is_read = self.carry.effect == Effect::Read;
                     match fault {
                         // A full backlog, or a connection that died while it was idle.
                         Fault::NotSent(_) if goes_on && endpoint.health.vigour() != Vigour::Down => {}
@@ -102,19 +103,28 @@ impl Conversation<'_> {
 
 /// The session's session with a server, opened if need be. Others who need it wait; it is opened
 /// once.
-async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(InFlight, Opened), Stop> {
+async fn open(
+    pool: &Pool,
+    upstreams: &Upstreams,
+    session: &Session,
+    is_read: bool,
+) -> Result<(InFlight, Opened), Stop> {
     let place = upstreams.at(&pool.server.id);
     let mut slot = place.lock().await;
-    if let Some(opened) = slot.as_ref()
-        && let Some(endpoint) = pool.at(opened.addr)
-    {
-        return Ok((endpoint, opened.clone()));
+    if let Some((opened, endpoint)) = slot.as_ref().and_then(|opened| Some((opened, pool.at(opened.addr)?))) {
+        if !pool.has_lost(&endpoint).await {
+            return Ok((endpoint, opened.clone()));
+        }
+        let holds_state = slot.take().is_some_and(|opened| opened.id.is_some());
+        if holds_state && !is_read {
+            return Err(Stop::Rejected(Rejection::SessionNotFound));
+        }
     }
     let mut tried = Vec::new();
     let mut why = "it has no address; is its name resolved?".to_owned();
     // Opening may be repeated: at worst there is a session that nobody uses.
     while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
-        match Opened::open(&pool.server, &endpoint, &introduction(session), upstreams.level().as_deref()).await {
+        match open_at(pool, &endpoint, session, upstreams.level().as_deref()).await {
             Ok(opened) => {
                 *slot = Some(opened.clone());
                 return Ok((endpoint, opened));
@@ -130,6 +140,28 @@ async fn open(pool: &Pool, upstreams: &Upstreams, session: &Session) -> Result<(
         }
     }
     Err(Stop::Failed(Failure { outcome: Outcome::NotSent, ..Failure::unavailable(&pool.server.id, why) }))
+}
+
+/// Opens a session at one endpoint, in its turn; not longer than the endpoint is worth waiting for.
+async fn open_at(pool: &Pool, endpoint: &InFlight, session: &Session, level: Option<&str>) -> Result<Opened, String> {
+    let introduction = introduction(session);
+    let opening = async {
+        let _turn = endpoint.openings.acquire().await.map_err(|closed| closed.to_string())?;
+        Opened::open(&pool.server, endpoint, &introduction, level).await
+    };
+    tokio::pin!(opening);
+    let until = Instant::now() + pool.server.timeout.call;
+    while Instant::now() < until {
+        tokio::select! {
+            biased;
+            opened = &mut opening => return opened,
+            () = tokio::time::sleep(pool.patience().min(until.saturating_duration_since(Instant::now()))) => pool.slow(endpoint),
+        }
+        if pool.has_lost(endpoint).await {
+            return Err("it answers no probes".to_owned());
+        }
+    }
+    Err(format!("it opened no session within {:?}", pool.server.timeout.call))
 }
 
 /// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in

@@ -9,6 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// So many sessions are opened at an endpoint at the same time. For most servers that is far more work
+/// than a call; a crowd of clients that comes at once, after a restart say, must not stall it.
+const OPENINGS_MAX: usize = 32;
 
 pub struct Endpoint {
     pub addr: SocketAddr,
@@ -19,6 +24,8 @@ pub struct Endpoint {
     pub uri: Uri,
     peer: Arc<HttpPeer>,
     in_flight: AtomicUsize,
+    /// Turns at opening sessions.
+    pub openings: Semaphore,
     pub health: Health,
 }
 
@@ -32,6 +39,7 @@ impl Endpoint {
             uri: uri.clone(),
             peer: Arc::new(peer(server, uri, addr)),
             in_flight: AtomicUsize::new(0),
+            openings: Semaphore::new(OPENINGS_MAX),
             health: Health::new(),
         }
     }

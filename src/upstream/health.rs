@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// How long an endpoint that has failed one call, two or more in a row waits for the trial that
 /// decides. The last one bounds both what a broken endpoint costs and how long a mended one idles.
@@ -17,6 +18,8 @@ pub struct Health {
     /// Milliseconds after `born` at which it answered last.
     answered_ms: AtomicU64,
     born: Instant,
+    /// Rung when probes have decided.
+    decided: Notify,
 }
 
 /// How well an endpoint is.
@@ -39,6 +42,7 @@ impl Health {
             trial_ms: AtomicU64::new(0),
             answered_ms: AtomicU64::new(0),
             born: Instant::now(),
+            decided: Notify::new(),
         }
     }
 
@@ -72,6 +76,7 @@ impl Health {
     /// A call waits for long. That is no failure, but a reason to look.
     pub(super) fn doubt(&self) {
         if self.vigour() == Vigour::Up {
+            self.trial_ms.store(0, Ordering::Relaxed);
             self.set_vigour(Vigour::Suspect);
         }
     }
@@ -89,13 +94,16 @@ impl Health {
     /// decides; what was only slow is well.
     pub(super) fn cleared(&self) {
         let strikes = usize::try_from(self.strikes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        let Some(previous) = strikes.checked_sub(1) else {
-            return self.set_vigour(Vigour::Up);
-        };
-        self.set_vigour(Vigour::Suspect);
-        let at = self.in_ms(*TRIAL_AFTER.get(previous).unwrap_or(&TRIAL_LAST));
-        // A trial that has its time keeps it, however often the endpoint is probed meanwhile.
-        let _ = self.trial_ms.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+        match strikes.checked_sub(1) {
+            None => self.set_vigour(Vigour::Up),
+            Some(previous) => {
+                self.set_vigour(Vigour::Suspect);
+                let at = self.in_ms(*TRIAL_AFTER.get(previous).unwrap_or(&TRIAL_LAST));
+                // A trial that has its time keeps it, however often the endpoint is probed meanwhile.
+                let _ = self.trial_ms.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
+        self.decided.notify_waiters();
     }
 
     /// Probes failed. Once they go well again, a call may be tried without waiting.
@@ -103,6 +111,22 @@ impl Health {
         self.strikes.store(1, Ordering::Relaxed);
         self.trial_ms.store(0, Ordering::Relaxed);
         self.set_vigour(Vigour::Down);
+        self.decided.notify_waiters();
+    }
+
+    /// Waits while probes are under way that will decide.
+    pub(super) async fn decided(&self) {
+        let is_open = || self.vigour() == Vigour::Suspect && self.trial_ms.load(Ordering::Relaxed) == 0;
+        if !is_open() {
+            return;
+        }
+        let decided = self.decided.notified();
+        tokio::pin!(decided);
+        // It may have been decided just now.
+        decided.as_mut().enable();
+        if is_open() {
+            decided.await;
+        }
     }
 
     /// Takes the trial, if one is due; only one taker gets it. If nothing comes of it, because the

@@ -119,6 +119,15 @@ impl Pool {
         self.backends.run_health_check(true).await;
     }
 
+    /// Whether what an endpoint holds is lost: it is down, and others are not. While probes are deciding
+    /// this waits for them, so that nobody is sent to where calls have just begun to fail.
+    pub async fn has_lost(&self, endpoint: &Endpoint) -> bool {
+        if self.endpoints.load().len() > 1 {
+            let _ = tokio::time::timeout(self.server.health.timeout * 3, endpoint.health.decided()).await;
+        }
+        endpoint.health.vigour() == Vigour::Down && self.is_up()
+    }
+
     /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.
     pub async fn examine_suspects(&self) {
         for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.health.vigour() == Vigour::Suspect) {

@@ -3,7 +3,7 @@
 
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::http::{Client, Response};
-use crate::harness::messages::{call, list, start_discovered};
+use crate::harness::messages::{call, initialize, legacy, legacy_call, list, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 use crate::harness::process::free_port;
 use crate::harness::relay::{Mode, Relay};
@@ -18,6 +18,12 @@ const CLIENTS: usize = 24;
 const ENDPOINTS: usize = 3;
 const SHORT: &str = "health: {interval: 1s, timeout: 500ms}, timeout: {connect: 500ms, call: 2s}";
 
+#[derive(Clone, Copy, PartialEq)]
+enum Era {
+    Modern,
+    Legacy,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     /// `kill -9`, and started anew.
@@ -30,74 +36,97 @@ enum Fault {
 
 #[tokio::test]
 async fn an_endpoint_is_killed() {
-    endures(Fault::Killed).await;
+    endures(Era::Modern, Fault::Killed).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_is_stopped() {
-    endures(Fault::Stopped).await;
+    endures(Era::Modern, Fault::Stopped).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_refuses_connections() {
-    endures(Fault::Relayed(Mode::Refuse)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Refuse)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_resets_connections() {
-    endures(Fault::Relayed(Mode::Reset)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Reset)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_answers_500() {
-    endures(Fault::Relayed(Mode::Fail)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Fail)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_answers_500_in_json_rpc() {
-    endures(Fault::Relayed(Mode::FailInJson)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::FailInJson)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_answers_probes_but_no_calls() {
-    endures(Fault::Relayed(Mode::FailCalls)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::FailCalls)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_speaks_no_http() {
-    endures(Fault::Relayed(Mode::Garbage)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Garbage)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_speaks_no_json() {
-    endures(Fault::Relayed(Mode::NoJson)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::NoJson)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_sends_half_of_its_answers() {
-    endures(Fault::Relayed(Mode::Half)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Half)).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_answers_nothing() {
-    endures(Fault::Relayed(Mode::Nothing)).await;
+    endures(Era::Modern, Fault::Relayed(Mode::Nothing)).await;
+}
+
+/// Sessions stick to their endpoints; those of one that is gone must not go down with it.
+#[tokio::test]
+async fn an_endpoint_with_sessions_is_killed() {
+    endures(Era::Legacy, Fault::Killed).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_sessions_is_stopped() {
+    endures(Era::Legacy, Fault::Stopped).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_sessions_answers_500() {
+    endures(Era::Legacy, Fault::Relayed(Mode::Fail)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_sessions_answers_nothing() {
+    endures(Era::Legacy, Fault::Relayed(Mode::Nothing)).await;
 }
 
 /// Three endpoints of one server under load; the first has the fault, and recovers.
-async fn endures(fault: Fault) {
-    let mut peers: Vec<Peer> = (0..ENDPOINTS).map(|_| Peer::start(Sdk::TypeScriptV2)).collect();
+async fn endures(era: Era, fault: Fault) {
+    let sdk = if era == Era::Modern { Sdk::TypeScriptV2 } else { Sdk::TypeScriptV1 };
+    let mut peers: Vec<Peer> = (0..ENDPOINTS).map(|_| Peer::start(sdk)).collect();
     let relay = matches!(fault, Fault::Relayed(_)).then(|| Relay::start(peers[0].port));
     let mut urls: Vec<String> = peers.iter().map(Peer::url).collect();
     if let Some(relay) = &relay {
         urls[0] = relay.url();
     }
     let gateway = start_discovered(&format!("servers:\n  ts: {{endpoints: {urls:?}, {SHORT}}}")).await;
-    let mut load = Load::start(&gateway);
+    let mut load = Load::start(&gateway, era);
     eventually("every endpoint has calls", 10, || async {
         calls(&peers, "before").await.iter().all(|calls| *calls > 20).then_some(())
     })
     .await;
 
+    let waiting = in_flight(&peers, era).await;
     load.enter(DURING);
     match fault {
         Fault::Killed => peers[0].process.kill(),
@@ -128,9 +157,26 @@ async fn endures(fault: Fault) {
     }
     let failed: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).collect();
     eprintln!("{fault:?}: {} calls, {} failed", outcomes.len(), failed.len());
-    // Least in flight: a third of the clients was waiting there.
-    let allowed = CLIENTS.div_ceil(ENDPOINTS) + 5;
+    let allowed = waiting + 5;
     assert!(failed.len() <= allowed, "{fault:?}: {} calls failed, not {allowed}: {failed:?}", failed.len());
+}
+
+/// How many clients can have been waiting for the first endpoint: a third, as the least busy one is
+/// chosen, or those whose last call was there.
+async fn in_flight(peers: &[Peer], era: Era) -> usize {
+    if era == Era::Modern {
+        return CLIENTS.div_ceil(ENDPOINTS);
+    }
+    let mut last = BTreeMap::new();
+    for (number, peer) in peers.iter().enumerate() {
+        let stats = peer.stats().await;
+        for nonce in stats["calls"].as_object().expect("a ledger").keys() {
+            let [client, turn] = [1, 2].map(|at| nonce.split('-').nth(at).expect("a nonce").parse::<usize>().unwrap());
+            let known = last.entry(client).or_insert((turn, number));
+            *known = (turn, number).max(*known);
+        }
+    }
+    last.values().filter(|(_, number)| *number == 0).count()
 }
 
 const PHASES: [&str; 3] = ["before", "during", "after"];
@@ -148,17 +194,26 @@ struct Load {
 }
 
 impl Load {
-    fn start(gateway: &Gateway) -> Load {
+    fn start(gateway: &Gateway, era: Era) -> Load {
         let mut load = Load { phase: Arc::default(), outcomes: Arc::default(), clients: JoinSet::new() };
         for client in 0..CLIENTS {
             let (port, phase, outcomes) = (gateway.port, Arc::clone(&load.phase), Arc::clone(&load.outcomes));
             load.clients.spawn(async move {
+                let mut session = None;
                 for turn in 0.. {
                     let Some(phase) = PHASES.get(usize::from(phase.load(Ordering::SeqCst))) else {
                         return;
                     };
                     let nonce = format!("{phase}-{client}-{turn}");
-                    let outcome = call_once(port, &nonce).await;
+                    let outcome = match era {
+                        Era::Modern => call_once(port, &nonce).await,
+                        Era::Legacy => call_in_session(port, &mut session, &nonce).await,
+                    };
+                    // Sessions end and begin.
+                    if let Some(ended) = session.take_if(|_| turn % 20 == 0) {
+                        let mut client = Client::connect(port).await.expect("a connection");
+                        client.request("DELETE", "/mcp", &legacy(KEY, Some(&ended))).await.expect("an answer");
+                    }
                     outcomes.lock().unwrap().insert(nonce, outcome);
                 }
             });
@@ -183,9 +238,37 @@ impl Load {
 async fn call_once(port: u16, nonce: &str) -> Result<(), String> {
     let said = async {
         let mut client = Client::connect(port).await?;
-        call(&mut client, "/mcp", "ts__echo", &format!(r#"{{"text":"{nonce}","nonce":"{nonce}"}}"#)).await
+        call(&mut client, "/mcp", "ts__echo", &echoing(nonce)).await
     };
-    let answer: Response = said.await.map_err(|error| format!("no answer: {error}"))?;
+    judge(said.await, nonce)
+}
+
+/// In a session that is kept from call to call. A client whose session is gone starts anew and repeats
+/// the call: it was not executed.
+async fn call_in_session(port: u16, session: &mut Option<String>, nonce: &str) -> Result<(), String> {
+    let mut said = async || {
+        let mut client = Client::connect(port).await?;
+        let known = match session.take() {
+            Some(known) => known,
+            None => initialize(&mut client, "/mcp", KEY).await,
+        };
+        let answer = legacy_call(&mut client, "/mcp", KEY, &known, "ts__echo", &echoing(nonce)).await?;
+        *session = (answer.status != 404).then_some(known);
+        Ok(answer)
+    };
+    let mut answer = said().await;
+    if answer.as_ref().is_ok_and(|answer| answer.status == 404) {
+        answer = said().await;
+    }
+    judge(answer, nonce)
+}
+
+fn echoing(nonce: &str) -> String {
+    format!(r#"{{"text":"{nonce}","nonce":"{nonce}"}}"#)
+}
+
+fn judge(answer: std::io::Result<Response>, nonce: &str) -> Result<(), String> {
+    let answer = answer.map_err(|error| format!("no answer: {error}"))?;
     if answer.status == 200 && answer.json()["result"]["structuredContent"]["text"] == nonce {
         return Ok(());
     }

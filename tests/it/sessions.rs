@@ -34,10 +34,7 @@ fn said(answer: &Response) -> (u16, String) {
 async fn clients_get_their_own_answers_from_their_own_sessions() {
     let (clients, calls) = (scaled(100, 1000), scaled(50, 100));
     let peer = Peer::start(Sdk::TypeScriptV1);
-    // A thousand connections at once are more than Node's backlog of 511 takes within the default second.
-    let settings = "health: {interval: 1h}, timeout: {connect: 20s}";
-    let server = format!("{QUIET}\nservers:\n  ts: {{url: \"{}\", {settings}}}", peer.url());
-    let gateway = start_discovered(&server).await;
+    let gateway = before(&[("ts", peer.url())]).await;
     let opened_before = peer.stats().await["sessions_opened"].as_u64().expect("a count");
     let mut all = JoinSet::new();
     for number in 0..clients {
