@@ -15,8 +15,9 @@ pub struct Health {
     strikes: AtomicU32,
     /// Milliseconds after `born` from which it may have one call as a trial; 0: not yet known.
     trial_ms: AtomicU64,
-    /// Milliseconds after `born` at which it answered last.
-    answered_ms: AtomicU64,
+    /// Milliseconds after `born` at which something came back last, and a good answer to a call.
+    alive_ms: AtomicU64,
+    served_ms: AtomicU64,
     born: Instant,
     /// Rung when probes have decided.
     decided: Notify,
@@ -40,7 +41,8 @@ impl Health {
             vigour: AtomicU8::new(Vigour::Up as u8),
             strikes: AtomicU32::new(0),
             trial_ms: AtomicU64::new(0),
-            answered_ms: AtomicU64::new(0),
+            alive_ms: AtomicU64::new(0),
+            served_ms: AtomicU64::new(0),
             born: Instant::now(),
             decided: Notify::new(),
         }
@@ -59,18 +61,23 @@ impl Health {
         self.vigour.store(vigour as u8, Ordering::Relaxed);
     }
 
-    /// A call was answered. What is down stays so until a probe says otherwise.
+    /// A call was answered. That settles a trial; while probes are deciding it may be one from before
+    /// the trouble, and what is down stays so until a probe says otherwise.
     pub fn answered(&self) {
         self.lives();
-        self.strikes.store(0, Ordering::Relaxed);
-        if matches!(self.vigour(), Vigour::Suspect | Vigour::Trial) {
-            self.set_vigour(Vigour::Up);
+        self.served_ms.store(self.age_ms(), Ordering::Relaxed);
+        match self.vigour() {
+            Vigour::Suspect | Vigour::Trial if !self.is_undecided() => {
+                self.strikes.store(0, Ordering::Relaxed);
+                self.set_vigour(Vigour::Up);
+            }
+            _ => {}
         }
     }
 
     /// Something came back from it, whatever it was worth.
     pub(super) fn lives(&self) {
-        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
+        self.alive_ms.store(self.age_ms(), Ordering::Relaxed);
     }
 
     /// A call waits for long. That is no failure, but a reason to look.
@@ -116,17 +123,20 @@ impl Health {
 
     /// Waits while probes are under way that will decide.
     pub(super) async fn decided(&self) {
-        let is_open = || self.vigour() == Vigour::Suspect && self.trial_ms.load(Ordering::Relaxed) == 0;
-        if !is_open() {
+        if !self.is_undecided() {
             return;
         }
         let decided = self.decided.notified();
         tokio::pin!(decided);
         // It may have been decided just now.
         decided.as_mut().enable();
-        if is_open() {
+        if self.is_undecided() {
             decided.await;
         }
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.vigour() == Vigour::Suspect && self.trial_ms.load(Ordering::Relaxed) == 0
     }
 
     /// Takes the trial, if one is due; only one taker gets it. If nothing comes of it, because the
@@ -156,9 +166,17 @@ impl Health {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
-    pub(super) fn answered_within(&self, span: Duration) -> bool {
-        let since = self.born.elapsed().saturating_sub(Duration::from_millis(self.answered_ms.load(Ordering::Relaxed)));
-        since <= span
+    pub(super) fn lived_within(&self, span: Duration) -> bool {
+        self.is_within(&self.alive_ms, span)
+    }
+
+    pub(super) fn served_within(&self, span: Duration) -> bool {
+        self.is_within(&self.served_ms, span)
+    }
+
+    fn is_within(&self, since: &AtomicU64, span: Duration) -> bool {
+        let since = Duration::from_millis(since.load(Ordering::Relaxed));
+        !since.is_zero() && self.born.elapsed().saturating_sub(since) <= span
     }
 }
 
@@ -174,6 +192,7 @@ mod tests {
         assert_eq!(health.vigour(), Vigour::Up, "what was only slow is well");
 
         health.failed();
+        health.answered();
         assert!(!health.take_trial(), "no probe has cleared it yet");
         health.cleared();
         assert!(health.take_trial() && !health.take_trial(), "one call, and no second one beside it");

@@ -89,7 +89,7 @@ impl Pool {
     /// Whether a message that could not be sent is worth another try after so many: at every endpoint
     /// and once more, and on while the endpoint answers others. Then it is its backlog that is full.
     pub fn is_worth_another_try(&self, endpoint: &Endpoint, tries: usize) -> bool {
-        tries <= self.endpoints().len() || tries < TRIES_MAX && endpoint.health.answered_within(ALIVE)
+        tries <= self.endpoints().len() || tries < TRIES_MAX && endpoint.health.lived_within(ALIVE)
     }
 
     /// A call failed at this endpoint: others are preferred until a probe has cleared it up.
@@ -102,7 +102,7 @@ impl Pool {
     pub fn slow(&self, endpoint: &Endpoint) {
         let endpoints = self.endpoints.load();
         let others_answer =
-            endpoints.iter().any(|other| other.addr != endpoint.addr && other.health.answered_within(SLOW));
+            endpoints.iter().any(|other| other.addr != endpoint.addr && other.health.lived_within(SLOW));
         if others_answer {
             endpoint.health.doubt();
             self.alarm.notify_one();

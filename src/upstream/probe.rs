@@ -15,7 +15,7 @@ use pingora_load_balancing::health_check::HealthCheck;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tollbridge_filters::era::LEGACY;
 
@@ -41,13 +41,16 @@ impl McpCheck {
         McpCheck { server, endpoints, known: Arc::default() }
     }
 
-    /// Two failed probes in a row: it does not answer.
+    /// Two failed probes in a row: it does not answer. Unless calls were answered beside the second one:
+    /// then it has so much to do that probes wait too long.
     pub(super) async fn examine(&self, endpoint: &Endpoint) -> Result<(), String> {
         if self.probe(endpoint).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(SECOND_PROBE_AFTER).await;
-        self.probe(endpoint).await
+        let began = Instant::now();
+        let second = self.probe(endpoint).await;
+        if endpoint.health.served_within(began.elapsed()) { Ok(()) } else { second }
     }
 
     async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
