@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tollbridge_filters::names::ServerId;
 
 /// A server that others of its pool outrun by this much without a first byte is looked at.
@@ -130,19 +131,12 @@ impl Pool {
 
     /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.
     pub async fn examine_suspects(&self) {
+        let mut examinations = JoinSet::new();
         for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.health.vigour() == Vigour::Suspect) {
-            self.examine(endpoint).await;
+            let (check, endpoint) = (self.check.clone(), Arc::clone(endpoint));
+            examinations.spawn(async move { check.decide(&endpoint).await });
         }
-    }
-
-    async fn examine(&self, endpoint: &Endpoint) {
-        match self.check.examine(endpoint).await {
-            Ok(()) => endpoint.health.cleared(),
-            Err(reason) => {
-                tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
-                endpoint.health.eject();
-            }
-        }
+        examinations.join_all().await;
     }
 
     pub fn is_up(&self) -> bool {

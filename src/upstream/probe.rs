@@ -6,7 +6,6 @@ use super::endpoint::Endpoint;
 use super::health::Vigour;
 use super::questions::OWN_INFO;
 use crate::conf::{EraChoice, Server};
-
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::{Error, ErrorType, Result};
@@ -36,57 +35,101 @@ enum Known {
     Legacy { session: Option<String> },
 }
 
+/// A probe that went wrong.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// There was an answer, but not the one that a server of this kind gives.
+    #[error("{0}")]
+    Answered(String),
+    #[error("{0}")]
+    Silent(String),
+}
+
+impl Failed {
+    fn answered(method: &str, status: u16) -> Failed {
+        Failed::Answered(format!("{method} was answered {status} without a result"))
+    }
+}
+
 impl McpCheck {
     pub(super) fn new(server: Arc<Server>, endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>) -> McpCheck {
         McpCheck { server, endpoints, known: Arc::default() }
     }
 
+    /// Says of a suspect what probes have shown.
+    pub(super) async fn decide(&self, endpoint: &Endpoint) {
+        match self.examine(endpoint).await {
+            Ok(()) => endpoint.health.cleared(),
+            Err(reason) => {
+                tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
+                endpoint.health.eject();
+            }
+        }
+    }
+
     /// Two failed probes in a row: it does not answer. Unless calls were answered beside the second one:
     /// then it has so much to do that probes wait too long.
-    pub(super) async fn examine(&self, endpoint: &Endpoint) -> Result<(), String> {
+    async fn examine(&self, endpoint: &Endpoint) -> Result<(), String> {
         if self.probe(endpoint).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(SECOND_PROBE_AFTER).await;
         let began = Instant::now();
         let second = self.probe(endpoint).await;
-        if endpoint.health.served_within(began.elapsed()) { Ok(()) } else { second }
+        if endpoint.health.served_within(began.elapsed()) {
+            return Ok(());
+        }
+        second.map_err(|failed| failed.to_string())
     }
 
-    async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
+    async fn probe(&self, endpoint: &Endpoint) -> Result<(), Failed> {
         let known = self.known.lock().await.get(&endpoint.addr).cloned();
         let found = match known {
-            Some(Known::Modern) => self.discover(endpoint).await?,
-            Some(Known::Legacy { session }) => self.ping(endpoint, session).await?,
-            None if self.server.era == EraChoice::Legacy => self.initialize(endpoint).await?,
-            None => match self.discover(endpoint).await {
-                Ok(known) => known,
-                Err(reason) if self.server.era == EraChoice::Modern => return Err(reason),
-                Err(_) => self.initialize(endpoint).await?,
+            None => self.find_out(endpoint).await?,
+            Some(known) => match self.ask_as(known, endpoint).await {
+                // Its sessions are gone, or it has come back as a server of the other era.
+                Err(Failed::Answered(_)) => self.find_out(endpoint).await?,
+                as_before => as_before?,
             },
         };
         self.known.lock().await.insert(endpoint.addr, found);
         Ok(())
     }
 
-    async fn discover(&self, endpoint: &Endpoint) -> Result<Known, String> {
-        match self.ask(endpoint, Question::discover()).await? {
-            (_, Reply::Result(_), _) => Ok(Known::Modern),
-            (status, _, _) => Err(format!("server/discover was answered {status} without a result")),
+    async fn ask_as(&self, known: Known, endpoint: &Endpoint) -> Result<Known, Failed> {
+        match known {
+            Known::Modern => self.discover(endpoint).await,
+            Known::Legacy { session } => self.ping(endpoint, session).await,
         }
     }
 
-    async fn ping(&self, endpoint: &Endpoint, session: Option<String>) -> Result<Known, String> {
+    async fn find_out(&self, endpoint: &Endpoint) -> Result<Known, Failed> {
+        match self.server.era {
+            EraChoice::Legacy => self.initialize(endpoint).await,
+            EraChoice::Modern => self.discover(endpoint).await,
+            EraChoice::Auto => match self.discover(endpoint).await {
+                Ok(known) => Ok(known),
+                Err(_) => self.initialize(endpoint).await,
+            },
+        }
+    }
+
+    async fn discover(&self, endpoint: &Endpoint) -> Result<Known, Failed> {
+        match self.ask(endpoint, Question::discover()).await? {
+            (_, Reply::Result(_), _) => Ok(Known::Modern),
+            (status, _, _) => Err(Failed::answered("server/discover", status)),
+        }
+    }
+
+    async fn ping(&self, endpoint: &Endpoint, session: Option<String>) -> Result<Known, Failed> {
         let ping = Question::ping(LEGACY[0], session.as_deref());
         match self.ask(endpoint, ping).await? {
             (_, Reply::Result(_), _) => Ok(Known::Legacy { session }),
-            // Its sessions are gone; it may have become another server altogether.
-            (400..500, _, _) => self.initialize(endpoint).await,
-            (status, _, _) => Err(format!("ping was answered {status} without a result")),
+            (status, _, _) => Err(Failed::answered("ping", status)),
         }
     }
 
-    async fn initialize(&self, endpoint: &Endpoint) -> Result<Known, String> {
+    async fn initialize(&self, endpoint: &Endpoint) -> Result<Known, Failed> {
         match self.ask(endpoint, Question::initialize(LEGACY[0], "{}", OWN_INFO)).await? {
             (_, Reply::Result(_), session) => {
                 let initialized = Question::initialized(LEGACY[0], session.as_deref());
@@ -94,12 +137,13 @@ impl McpCheck {
                 let _ = self.ask(endpoint, initialized).await;
                 Ok(Known::Legacy { session })
             }
-            (status, _, _) => Err(format!("initialize was answered {status} without a result")),
+            (status, _, _) => Err(Failed::answered("initialize", status)),
         }
     }
 
-    async fn ask(&self, endpoint: &Endpoint, question: Question<'_>) -> Result<(u16, Reply, Option<String>), String> {
-        let answer = question.ask(&self.server, endpoint, self.server.health.timeout).await?;
+    async fn ask(&self, endpoint: &Endpoint, question: Question<'_>) -> Result<(u16, Reply, Option<String>), Failed> {
+        let asked = question.ask(&self.server, endpoint, self.server.health.timeout).await;
+        let answer = asked.map_err(Failed::Silent)?;
         Ok((answer.status, answer.reply, answer.session))
     }
 

@@ -373,3 +373,34 @@ async fn a_name_without_address_does_not_take_the_other_endpoints_with_it() {
     })
     .await;
 }
+
+/// An upgrade, say.
+#[tokio::test]
+async fn a_server_may_come_back_in_the_other_era() {
+    let mut peer = Peer::start(Sdk::TypeScriptV1);
+    let servers = format!("discovery: {{interval: 1s}}\nservers:\n  ts: {{url: \"{}\", {SHORT}}}", peer.url());
+    let gateway = start_discovered(&servers).await;
+    for next in [Sdk::TypeScriptV2, Sdk::TypeScriptV1] {
+        // A round of probes, so that they know it as what it was.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        peer.process.kill();
+        peer = Peer::start_at(next, peer.port);
+        eventually(&format!("{next:?} is served"), 15, || async {
+            let mut client = gateway.client().await;
+            let answer = if next == Sdk::TypeScriptV2 {
+                call(&mut client, "/mcp", "ts__echo", r#"{"text":"x"}"#).await
+            } else {
+                let session = initialize(&mut client, "/mcp", KEY).await;
+                legacy_call(&mut client, "/mcp", KEY, &session, "ts__echo", r#"{"text":"x"}"#).await
+            };
+            (answer.ok()?.json()["result"]["structuredContent"]["text"] == "x").then_some(())
+        })
+        .await;
+        let until = Instant::now() + Duration::from_secs(scaled(4, 10) as u64);
+        while Instant::now() < until {
+            let tools = list(&mut gateway.client().await, "/mcp", KEY, "tools/list").await;
+            assert_ne!(tools["_meta"]["dev.tollbridge/servers"]["ts"]["state"], "stale", "{next:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
