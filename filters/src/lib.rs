@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod catalog;
 pub mod era;
+pub mod glance;
 pub mod headers;
 pub mod json;
 pub mod jsonrpc;

@@ -54,11 +54,6 @@ impl Events {
     }
 }
 
-/// Whether what was sent so far ends between two events, so that one more may follow.
-pub fn is_between_events(tail: &[u8]) -> bool {
-    tail.is_empty() || [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|end| tail.ends_with(end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

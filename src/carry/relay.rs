@@ -10,13 +10,15 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use memchr::memmem;
+use tollbridge_filters::glance::{Outline, Watch};
 use tollbridge_filters::headers::media_type;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::sse::is_between_events;
 
 /// A JSON answer up to this size is complete before its head goes down, so that half of it is an
 /// error and not half an answer. Larger ones are handed on as they come.
 const HELD_BYTES_MAX: usize = 64 * 1024;
+
+const NO_ANSWER: &str = "its body is no JSON-RPC answer, or not all of one";
 
 pub(super) enum Form {
     Json,
@@ -56,9 +58,9 @@ pub(super) async fn relay<D: Downstream>(
     done
 }
 
-/// A refusal of our credential, or of the load, tells nothing about the endpoint's health.
+/// That somebody calls too often says nothing about the endpoint's health.
 fn counts(failure: &Failure) -> bool {
-    !matches!(failure.reason, Reason::Credential(_) | Reason::Overloaded { .. })
+    !matches!(failure.reason, Reason::Overloaded { status: 429, .. })
 }
 
 pub(super) fn read_head(link: &Link) -> (AnswerHead, Form) {
@@ -89,39 +91,36 @@ impl<D: Downstream> Relay<'_, '_, D> {
     async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
-        let mut tail = Tail::default();
-        let mut answered = !self.must_answer();
+        let mut watch = Watch::default();
         loop {
             match self.next().await {
                 Ok(Some(chunk)) => {
                     self.deadline.extend();
-                    answered = answered || tail.completes_answer(&chunk);
-                    tail.push(&chunk);
+                    watch.push(&chunk);
                     self.pass(chunk).await?;
                 }
-                Ok(None) if answered => return Ok(self.down.end().await?),
+                Ok(None) if watch.has_answer() || !self.must_answer() => return Ok(self.down.end().await?),
                 Ok(None) => {
                     let reason = Reason::BadReply("its stream ended without an answer".to_owned());
-                    return self.end_stream(Failure::answered(&self.pool.server.id, reason), &tail).await;
+                    return self.end_stream(Failure::answered(&self.pool.server.id, reason), &watch).await;
                 }
-                Err(Stop::Failed(failure)) => return self.end_stream(failure, &tail).await,
+                Err(Stop::Failed(failure)) => return self.end_stream(failure, &watch).await,
                 Err(stop) => return Err(stop),
             }
         }
     }
 
-    /// A modern stream holds the answer, or the request is lost (MCP 2026-07-28, Streamable HTTP). A
-    /// legacy one may end before it and go on elsewhere.
+    /// A stream holds the answer, or the request is lost (MCP 2026-07-28, Streamable HTTP). In the legacy
+    /// era it may end before it and go on elsewhere, but elsewhere is not there yet.
     fn must_answer(&self) -> bool {
-        let carry = self.conversation.carry;
-        carry.session.is_none() && carry.envelope.method() != "subscriptions/listen"
+        self.conversation.carry.envelope.method() != "subscriptions/listen"
     }
 
     /// The stream broke off: the client is told in the stream, if that can be done without making
     /// a whole event out of half a one.
-    async fn end_stream(&mut self, failure: Failure, tail: &Tail) -> Result<(), Stop> {
+    async fn end_stream(&mut self, failure: Failure, watch: &Watch) -> Result<(), Stop> {
         let id = self.conversation.carry.envelope.id();
-        if !is_between_events(&tail.0) {
+        if !watch.is_between_events() {
             return Err(Stop::Broken(failure));
         }
         let error = reply::failed(&failure).body(id, &self.trace.request_id);
@@ -135,14 +134,15 @@ impl<D: Downstream> Relay<'_, '_, D> {
 
     /// A JSON answer: held while it is small and incomplete, then handed on.
     async fn json(&mut self, head: AnswerHead) -> Result<(), Stop> {
+        let mut outline = Outline::default();
         let mut held = Vec::new();
         let mut bytes = 0;
         let complete = loop {
             match self.next().await? {
                 None => break true,
-                Some(chunk) if chunk.is_empty() => {}
                 Some(chunk) => {
                     bytes += chunk.len();
+                    outline.push(&chunk);
                     held.push(chunk);
                 }
             }
@@ -150,7 +150,9 @@ impl<D: Downstream> Relay<'_, '_, D> {
                 break false;
             }
         };
-        self.check(&held, complete)?;
+        if complete && !outline.is_answer() || outline.is_broken() {
+            return Err(self.bad_reply(NO_ANSWER));
+        }
         self.down
             .begin(AnswerHead { content_length: head.content_length.or(complete.then_some(bytes as u64)), ..head })
             .await?;
@@ -158,32 +160,27 @@ impl<D: Downstream> Relay<'_, '_, D> {
             self.pass(chunk).await?;
         }
         if !complete {
-            self.rest().await?;
+            self.rest(outline).await?;
         }
         Ok(self.down.end().await?)
     }
 
-    async fn rest(&mut self) -> Result<(), Stop> {
+    async fn rest(&mut self, mut outline: Outline) -> Result<(), Stop> {
         loop {
             match self.next().await {
-                Ok(Some(chunk)) => self.pass(chunk).await?,
-                Ok(None) => return Ok(()),
+                Ok(Some(chunk)) => {
+                    outline.push(&chunk);
+                    self.pass(chunk).await?;
+                }
+                Ok(None) if outline.is_answer() => return Ok(()),
+                Ok(None) => {
+                    let reason = Reason::BadReply(NO_ANSWER.to_owned());
+                    return Err(Stop::Broken(Failure::answered(&self.pool.server.id, reason)));
+                }
                 Err(Stop::Failed(failure)) => return Err(Stop::Broken(failure)),
                 Err(stop) => return Err(stop),
             }
         }
-    }
-
-    /// Not a parse, a look: a JSON-RPC answer is an object, and if it is here whole it says so.
-    fn check(&self, held: &[Bytes], complete: bool) -> Result<(), Stop> {
-        let first = held.first().and_then(|chunk| chunk.trim_ascii_start().first());
-        let last = held.last().and_then(|chunk| chunk.trim_ascii_end().last());
-        let plausible = match (held, complete) {
-            ([only], true) => last == Some(&b'}') && memmem::find(only, b"\"jsonrpc\"").is_some(),
-            (_, true) => last == Some(&b'}'),
-            (_, false) => true,
-        };
-        if first == Some(&b'{') && plausible { Ok(()) } else { Err(self.bad_reply("its body is no JSON-RPC message")) }
     }
 
     /// Everything but 200 with JSON or events.
@@ -276,29 +273,5 @@ fn describe(content_type: &HeaderValue) -> String {
     match content_type.to_str() {
         Ok("") | Err(_) => "no content type".to_owned(),
         Ok(text) => format!("content type {text}"),
-    }
-}
-
-/// Enough for the end of an event, and for a key that is split between two chunks.
-const KEPT: usize = 8;
-
-/// The last bytes that went down.
-#[derive(Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    /// Whether an answer shows in what came before and this chunk.
-    fn completes_answer(&self, chunk: &[u8]) -> bool {
-        let seam = [self.0.as_slice(), chunk.get(..KEPT.min(chunk.len())).unwrap_or_default()].concat();
-        let shows =
-            |text: &[u8]| [&b"\"result\""[..], b"\"error\""].iter().any(|key| memmem::find(text, key).is_some());
-        shows(chunk) || shows(&seam)
-    }
-
-    fn push(&mut self, chunk: &[u8]) {
-        let kept = chunk.get(chunk.len().saturating_sub(KEPT)..).unwrap_or_default();
-        self.0.extend_from_slice(kept);
-        let surplus = self.0.len().saturating_sub(KEPT);
-        self.0.drain(..surplus);
     }
 }

@@ -1,0 +1,242 @@
+//! A glance at an answer while it passes: is it there, and is it whole? Only the outline is looked at
+//! (brackets, strings, the keys of the outermost object); nothing is kept, and nothing else is judged.
+
+use memchr::memchr2;
+
+/// No key that matters is longer.
+const KEY_BYTES_MAX: usize = 6;
+
+/// The outline of one JSON text, in pieces that split where they like.
+#[derive(Debug, Default)]
+pub struct Outline {
+    depth: usize,
+    in_string: bool,
+    after_backslash: bool,
+    /// The beginning of the last string, with its length.
+    string: [u8; KEY_BYTES_MAX],
+    string_bytes: usize,
+    has_outcome: bool,
+    is_closed: bool,
+    is_broken: bool,
+}
+
+impl Outline {
+    pub fn push(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = if self.in_string { self.within_string(rest) } else { self.between_strings(byte, behind) };
+        }
+    }
+
+    /// Whether this is a whole object that has a `result` or an `error`.
+    pub fn is_answer(&self) -> bool {
+        self.is_closed && !self.is_broken && self.has_outcome
+    }
+
+    /// Whether it can never become one.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn within_string<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        if std::mem::take(&mut self.after_backslash) {
+            return piece.split_first().map_or(&[], |(_, behind)| behind);
+        }
+        let end = memchr2(b'"', b'\\', piece).unwrap_or(piece.len());
+        let (text, behind) = piece.split_at(end);
+        self.remember(text);
+        match behind.split_first() {
+            Some((b'\\', behind)) => {
+                // Whatever is escaped here: it is not as a key that matters is written.
+                self.remember(b"\\");
+                self.after_backslash = true;
+                behind
+            }
+            Some((_, behind)) => {
+                self.in_string = false;
+                behind
+            }
+            None => behind,
+        }
+    }
+
+    fn remember(&mut self, text: &[u8]) {
+        let free = self.string.iter_mut().skip(self.string_bytes);
+        free.zip(text).for_each(|(place, byte)| *place = *byte);
+        self.string_bytes = self.string_bytes.saturating_add(text.len());
+    }
+
+    fn between_strings<'p>(&mut self, byte: u8, behind: &'p [u8]) -> &'p [u8] {
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            b'{' if self.depth == 0 && !self.is_closed => self.depth = 1,
+            _ if self.depth == 0 => self.is_broken = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth -= 1;
+                self.is_closed = self.depth == 0;
+            }
+            b'"' => {
+                self.in_string = true;
+                self.string_bytes = 0;
+            }
+            b':' if self.depth == 1 => {
+                let key = self.string.get(..self.string_bytes).unwrap_or_default();
+                self.has_outcome |= matches!(key, b"result" | b"error");
+            }
+            _ => {}
+        }
+        behind
+    }
+}
+
+/// Watches an event stream for the answer.
+#[derive(Debug, Default)]
+pub struct Watch {
+    line: Line,
+    /// A line ended with a carriage return; a newline behind it belongs to it.
+    after_carriage_return: bool,
+    in_event: bool,
+    event: Outline,
+    has_answer: bool,
+}
+
+const DATA: &[u8] = b"data:";
+
+/// What is known of the line so far.
+#[derive(Debug)]
+enum Line {
+    /// So many bytes of [`DATA`].
+    Begun(usize),
+    Data,
+    Other,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line::Begun(0)
+    }
+}
+
+impl Watch {
+    pub fn push(&mut self, chunk: &[u8]) {
+        let mut rest = chunk;
+        while let Some((first, behind)) = rest.split_first() {
+            if std::mem::take(&mut self.after_carriage_return) && *first == b'\n' {
+                rest = behind;
+                continue;
+            }
+            let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (text, behind) = rest.split_at(end);
+            self.text(text);
+            rest = match behind.split_first() {
+                Some((end, behind)) => {
+                    self.after_carriage_return = *end == b'\r';
+                    self.end_line();
+                    behind
+                }
+                None => behind,
+            };
+        }
+    }
+
+    /// Whether some event was an answer.
+    pub fn has_answer(&self) -> bool {
+        self.has_answer
+    }
+
+    /// Whether the stream is between two events, so that one more may follow.
+    pub fn is_between_events(&self) -> bool {
+        !self.in_event
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.in_event |= !text.is_empty();
+        let mut rest = text;
+        while let Line::Begun(matched) = self.line {
+            let Some((byte, behind)) = rest.split_first() else {
+                return;
+            };
+            rest = behind;
+            self.line = match matched + 1 {
+                _ if DATA.get(matched) != Some(byte) => Line::Other,
+                whole if whole == DATA.len() => Line::Data,
+                more => Line::Begun(more),
+            };
+        }
+        if let Line::Data = self.line {
+            self.event.push(rest);
+        }
+    }
+
+    fn end_line(&mut self) {
+        match std::mem::take(&mut self.line) {
+            Line::Begun(0) => {
+                self.has_answer |= std::mem::take(&mut self.event).is_answer();
+                self.in_event = false;
+            }
+            Line::Data => self.event.push(b"\n"),
+            Line::Begun(_) | Line::Other => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_from_what_looks_like_them() {
+        let deep = format!(r#"{{"result":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+        #[rustfmt::skip]
+        let table = [
+            (r#"{"jsonrpc":"2.0","id":1,"result":{"text":"a \"}\" b\\"}}"#, true),
+            (" {\"error\" : {\"code\":1} }\r\n", true),
+            (r#"{"result":1e400,"id":null}"#, true),
+            (deep.as_str(), true),
+            (r#"{"method":"notifications/message","params":{"data":{"error":"x","result":1}}}"#, false),
+            (r#"{"method":"result","params":["error"]}"#, false),
+            (r#"{"results":1,"errors":2}"#, false),
+            (r#"{"oops":1}"#, false),
+            (r#"{"result":{"content":[]}"#, false),
+            (r#"{"result":"cut"#, false),
+            (r#"{"result":1}{"result":2}"#, false),
+            (r#"{"result":1} x"#, false),
+            (r#"[{"result":1}]"#, false),
+            ("<html>\"result\":</html>", false),
+            ("", false),
+        ];
+        for (text, is_answer) in table {
+            for size in 1..=text.len().max(1) {
+                let mut outline = Outline::default();
+                text.as_bytes().chunks(size).for_each(|piece| outline.push(piece));
+                assert_eq!(outline.is_answer(), is_answer, "{text} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_when_its_event_is_whole() {
+        #[rustfmt::skip]
+        let table = [
+            ("data: {\"result\":1}\n\n", true, true),
+            (": hello\r\n\r\nid: 1\r\nevent: message\r\ndata:{\"error\":{}}\r\n\r\n", true, true),
+            ("data: {\"id\":1,\rdata: \"result\":1}\r\r", true, true),
+            ("data: {\"result\":1}\n\ndata: {\"met", true, false),
+            ("data: {\"result\":1}\n", false, false),
+            ("data: {\"method\":\"x\",\"params\":{\"error\":1}}\n\n", false, true),
+            ("id: {\"result\":1}\n\n", false, true),
+            ("datum: {\"result\":1}\n\n", false, true),
+            ("garbage \"result\" garbage\n\n", false, true),
+            ("", false, true),
+        ];
+        for (stream, has_answer, is_between_events) in table {
+            for size in 1..=stream.len().max(1) {
+                let mut watch = Watch::default();
+                stream.as_bytes().chunks(size).for_each(|chunk| watch.push(chunk));
+                let seen = (watch.has_answer(), watch.is_between_events());
+                assert_eq!(seen, (has_answer, is_between_events), "{stream:?} in chunks of {size}");
+            }
+        }
+    }
+}
