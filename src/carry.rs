@@ -169,6 +169,10 @@ impl Conversation<'_> {
         down: &mut D,
         deadline: &Deadline,
     ) -> Result<Link, Interrupted> {
+        if deadline.is_over() {
+            let late = Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) };
+            return Err(Interrupted::Stop(Stop::Failed(late)));
+        }
         let fields = Fields {
             era: self.carry.era,
             version: session.map(|session| session.version.as_str()),
@@ -192,6 +196,7 @@ impl Conversation<'_> {
         down: &mut D,
         deadline: &Deadline,
     ) -> Result<(), Interrupted> {
+        let sent = Instant::now();
         let answer = link.answer();
         let gone = down.gone();
         tokio::pin!(answer, gone);
@@ -207,7 +212,10 @@ impl Conversation<'_> {
                 () = tokio::time::sleep_until(until.into()) => pool.slow(endpoint),
             }
         }
-        pool.failed(endpoint);
+        // Others may have used up most of the time.
+        if sent.elapsed() > deadline.waited() / 2 {
+            pool.failed(endpoint);
+        }
         Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))))
     }
 }

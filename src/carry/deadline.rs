@@ -28,6 +28,10 @@ impl Deadline {
         self.at
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.at <= Instant::now()
+    }
+
     pub(super) fn waited(&self) -> Duration {
         self.began.elapsed()
     }

@@ -2,7 +2,7 @@
 //! is first needed, and the messages of a session that are no requests.
 
 use super::deadline::Deadline;
-use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay};
+use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay, timed_out};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, Opened, Upstreams};
@@ -72,7 +72,7 @@ impl Conversation<'_> {
         let id = &pool.server.id;
         let is_read = self.carry.effect == Effect::Read;
         for tries in 1.. {
-            let (endpoint, opened) = open(pool, &upstreams, session, is_read).await?;
+            let (endpoint, opened) = open(pool, &upstreams, session, is_read, deadline).await?;
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
                 Ok(link) => return Ok((endpoint, link)),
                 Err(Interrupted::Stop(stop)) => return Err(stop),
@@ -108,11 +108,13 @@ async fn open(
     upstreams: &Upstreams,
     session: &Session,
     is_read: bool,
+    deadline: &Deadline,
 ) -> Result<(InFlight, Opened), Stop> {
     let place = upstreams.at(&pool.server.id);
-    let mut slot = place.lock().await;
+    let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
+    let mut slot = tokio::time::timeout_at(deadline.at().into(), place.lock()).await.map_err(|_| late())?;
     if let Some((opened, endpoint)) = slot.as_ref().and_then(|opened| Some((opened, pool.at(opened.addr)?))) {
-        if !pool.has_lost(&endpoint).await {
+        if !pool.has_lost_sessions(&endpoint).await {
             return Ok((endpoint, opened.clone()));
         }
         let holds_state = slot.take().is_some_and(|opened| opened.id.is_some());
@@ -124,7 +126,7 @@ async fn open(
     let mut why = "it has no address; is its name resolved?".to_owned();
     // Opening may be repeated: at worst there is a session that nobody uses.
     while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
-        match open_at(pool, &endpoint, session, upstreams.level().as_deref()).await {
+        match open_at(pool, &endpoint, session, upstreams.level().as_deref(), deadline).await {
             Ok(opened) => {
                 *slot = Some(opened.clone());
                 return Ok((endpoint, opened));
@@ -133,6 +135,9 @@ async fn open(
                 pool.failed(&endpoint);
                 tried.push(endpoint.addr);
                 why = reason;
+                if deadline.is_over() {
+                    return Err(late());
+                }
                 if !pool.is_worth_another_try(&endpoint, tried.len()) {
                     break;
                 }
@@ -142,26 +147,35 @@ async fn open(
     Err(Stop::Failed(Failure { outcome: Outcome::NotSent, ..Failure::unavailable(&pool.server.id, why) }))
 }
 
-/// Opens a session at one endpoint, in its turn; not longer than the endpoint is worth waiting for.
-async fn open_at(pool: &Pool, endpoint: &InFlight, session: &Session, level: Option<&str>) -> Result<Opened, String> {
+/// Opens a session at one endpoint, in its turn; no longer than the endpoint is worth waiting for. Where
+/// there are others, half of the time is left for them, and for the call.
+async fn open_at(
+    pool: &Pool,
+    endpoint: &InFlight,
+    session: &Session,
+    level: Option<&str>,
+    deadline: &Deadline,
+) -> Result<Opened, String> {
     let introduction = introduction(session);
     let opening = async {
         let _turn = endpoint.openings.acquire().await.map_err(|closed| closed.to_string())?;
         Opened::open(&pool.server, endpoint, &introduction, level).await
     };
     tokio::pin!(opening);
-    let until = Instant::now() + pool.server.timeout.call;
+    let left = deadline.at().saturating_duration_since(Instant::now());
+    let until = Instant::now() + if pool.endpoints().len() > 1 { left / 2 } else { left };
     while Instant::now() < until {
+        let look = until.min(Instant::now() + pool.patience());
         tokio::select! {
             biased;
             opened = &mut opening => return opened,
-            () = tokio::time::sleep(pool.patience().min(until.saturating_duration_since(Instant::now()))) => pool.slow(endpoint),
+            () = tokio::time::sleep_until(look.into()) => pool.slow(endpoint),
         }
-        if pool.has_lost(endpoint).await {
+        if pool.is_lost(endpoint).await {
             return Err("it answers no probes".to_owned());
         }
     }
-    Err(format!("it opened no session within {:?}", pool.server.timeout.call))
+    Err(format!("it opened no session in {left:?}"))
 }
 
 /// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in

@@ -14,7 +14,7 @@ const PAGES_MAX: usize = 1_000;
 /// Asks everything. `eras` is what an earlier round found, so that a dual-era server is not asked
 /// for a session again and again.
 pub async fn discover(pool: &Pool, eras: Option<Eras>, timeout: Duration) -> Result<Offer, String> {
-    let endpoint = pool.pick(&[]).ok_or("it has no address")?;
+    let endpoint = pool.best(&[]).ok_or("it has no address")?;
     let visit = Visit { pool, endpoint: &endpoint, timeout };
     match (pool.server.era, eras) {
         (EraChoice::Modern, _) => visit.modern(Eras::Only(Era::Modern)).await,

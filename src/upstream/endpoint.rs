@@ -7,7 +7,7 @@ use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::HttpPeer;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -23,7 +23,7 @@ pub struct Endpoint {
     /// Whole, for HTTP/2.
     pub uri: Uri,
     peer: Arc<HttpPeer>,
-    in_flight: AtomicUsize,
+    in_flight: Busy,
     /// Turns at opening sessions.
     pub openings: Semaphore,
     pub health: Health,
@@ -38,7 +38,7 @@ impl Endpoint {
             path: path.to_owned(),
             uri: uri.clone(),
             peer: Arc::new(peer(server, uri, addr)),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Busy::default(),
             openings: Semaphore::new(OPENINGS_MAX),
             health: Health::new(),
         }
@@ -48,31 +48,70 @@ impl Endpoint {
         &self.peer
     }
 
+    /// Probes failed: it gets nothing more while there are others.
+    pub(super) fn eject(&self) {
+        self.health.eject();
+        self.in_flight.start_anew();
+    }
+
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.count()
+    }
+}
+
+/// Exchanges under way. Those from before the endpoint was ejected are not counted any more: they may
+/// hang until their deadlines, and would keep an endpoint that is well again from its share.
+#[derive(Default)]
+struct Busy {
+    /// Ejections so far in the upper half, the count of those since in the lower one.
+    state: AtomicU64,
+}
+
+impl Busy {
+    fn count(&self) -> usize {
+        usize::try_from(self.state.load(Ordering::Relaxed) & u64::from(u32::MAX)).unwrap_or(usize::MAX)
+    }
+
+    /// Gives the ejections so far, which [`Busy::end`] wants back.
+    fn begin(&self) -> u64 {
+        self.state.fetch_add(1, Ordering::Relaxed) >> 32
+    }
+
+    fn end(&self, ejections: u64) {
+        let one_less = |state: u64| (state >> 32 == ejections).then(|| state.saturating_sub(1));
+        // Where it is counted no more, nothing is to be done.
+        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+    }
+
+    fn start_anew(&self) {
+        let anew = |state: u64| Some(((state >> 32).wrapping_add(1) & u64::from(u32::MAX)) << 32);
+        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, anew);
     }
 }
 
 /// An endpoint that was chosen for one exchange; counted until it is dropped.
-pub struct InFlight(Arc<Endpoint>);
+pub struct InFlight {
+    endpoint: Arc<Endpoint>,
+    ejections: u64,
+}
 
 impl InFlight {
     pub fn new(endpoint: Arc<Endpoint>) -> InFlight {
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(endpoint)
+        let ejections = endpoint.in_flight.begin();
+        InFlight { endpoint, ejections }
     }
 }
 
 impl std::ops::Deref for InFlight {
     type Target = Arc<Endpoint>;
     fn deref(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.end(self.ejections);
     }
 }
 
@@ -99,4 +138,22 @@ fn peer(server: &Server, uri: &Uri, addr: SocketAddr) -> HttpPeer {
         Http::Two => peer.options.set_http_version(2, 2),
     }
     peer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hung_when_it_was_ejected_is_counted_no_more() {
+        let busy = Busy::default();
+        let hung = [busy.begin(), busy.begin()];
+        assert_eq!(busy.count(), 2);
+        busy.start_anew();
+        let fresh = busy.begin();
+        hung.into_iter().for_each(|hung| busy.end(hung));
+        assert_eq!(busy.count(), 1);
+        busy.end(fresh);
+        assert_eq!(busy.count(), 0);
+    }
 }

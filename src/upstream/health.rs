@@ -19,7 +19,7 @@ pub struct Health {
     alive_ms: AtomicU64,
     served_ms: AtomicU64,
     born: Instant,
-    /// Rung when probes have decided.
+    /// Rung when probes or a trial have decided.
     decided: Notify,
 }
 
@@ -70,6 +70,7 @@ impl Health {
             Vigour::Suspect | Vigour::Trial if !self.is_undecided() => {
                 self.strikes.store(0, Ordering::Relaxed);
                 self.set_vigour(Vigour::Up);
+                self.decided.notify_waiters();
             }
             _ => {}
         }
@@ -123,14 +124,37 @@ impl Health {
 
     /// Waits while probes are under way that will decide.
     pub(super) async fn decided(&self) {
-        if !self.is_undecided() {
-            return;
+        self.wait_while(|| self.is_undecided()).await;
+    }
+
+    /// Waits for the first trial, too; or takes it.
+    pub(super) async fn decided_by_trial(&self) {
+        let is_open = || match self.vigour() {
+            Vigour::Suspect if self.is_undecided() => true,
+            Vigour::Suspect | Vigour::Trial => !self.is_given_up() && !self.take_trial(),
+            Vigour::Up | Vigour::Down => false,
+        };
+        self.wait_while(is_open).await;
+    }
+
+    /// Whether it failed a call and then the trial, or does not answer at all.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self.vigour() {
+            Vigour::Up => false,
+            Vigour::Suspect | Vigour::Trial => self.strikes.load(Ordering::Relaxed) > 1,
+            Vigour::Down => true,
         }
-        let decided = self.decided.notified();
-        tokio::pin!(decided);
-        // It may have been decided just now.
-        decided.as_mut().enable();
-        if self.is_undecided() {
+    }
+
+    async fn wait_while(&self, is_open: impl Fn() -> bool) {
+        while is_open() {
+            let decided = self.decided.notified();
+            tokio::pin!(decided);
+            // It may have been decided just now.
+            decided.as_mut().enable();
+            if !is_open() {
+                return;
+            }
             decided.await;
         }
     }

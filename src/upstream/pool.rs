@@ -67,18 +67,24 @@ impl Pool {
         self.endpoints.load_full()
     }
 
-    /// The best endpoint that was not tried yet: the well ones first, of them the least busy, of
-    /// those each in turn. When none is well, one that is not is still better than none.
+    /// The endpoint for a call: one whose trial is due, else the best that was not tried yet.
     pub fn pick(&self, tried: &[SocketAddr]) -> Option<InFlight> {
+        let endpoints = self.endpoints.load();
+        let on_trial =
+            endpoints.iter().find(|endpoint| !tried.contains(&endpoint.addr) && endpoint.health.take_trial());
+        on_trial.map(|chosen| InFlight::new(Arc::clone(chosen))).or_else(|| self.best(tried))
+    }
+
+    /// The well ones first, of them the least busy, of those each in turn. When none is well, one that
+    /// is not is still better than none.
+    pub fn best(&self, tried: &[SocketAddr]) -> Option<InFlight> {
         let endpoints = self.endpoints.load();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let start = turn % endpoints.len().max(1);
         let in_turn = endpoints.iter().skip(start).chain(endpoints.iter().take(start));
         let open = in_turn.filter(|endpoint| !tried.contains(&endpoint.addr));
-        let on_trial =
-            endpoints.iter().find(|endpoint| !tried.contains(&endpoint.addr) && endpoint.health.take_trial());
-        let best = || open.min_by_key(|endpoint| (endpoint.health.vigour(), endpoint.in_flight()));
-        on_trial.or_else(best).map(|chosen| InFlight::new(Arc::clone(chosen)))
+        let best = open.min_by_key(|endpoint| (endpoint.health.vigour(), endpoint.in_flight()));
+        best.map(|chosen| InFlight::new(Arc::clone(chosen)))
     }
 
     /// The endpoint that a legacy session sticks to.
@@ -120,13 +126,31 @@ impl Pool {
         self.backends.run_health_check(true).await;
     }
 
-    /// Whether what an endpoint holds is lost: it is down, and others are not. While probes are deciding
-    /// this waits for them, so that nobody is sent to where calls have just begun to fail.
-    pub async fn has_lost(&self, endpoint: &Endpoint) -> bool {
+    /// Whether an endpoint is down and others are better off. Waits while probes are deciding.
+    pub async fn is_lost(&self, endpoint: &Endpoint) -> bool {
+        self.while_open(endpoint.health.decided()).await;
+        endpoint.health.vigour() == Vigour::Down && self.has_better(endpoint)
+    }
+
+    /// Whether the sessions of an endpoint should leave it: it is down, or it failed a call and then the
+    /// trial, and others are better off. Waits while that is being decided, so that nobody is sent to
+    /// where calls have just begun to fail; one call is the trial.
+    pub async fn has_lost_sessions(&self, endpoint: &Endpoint) -> bool {
+        self.while_open(endpoint.health.decided_by_trial()).await;
+        endpoint.health.is_given_up() && self.has_better(endpoint)
+    }
+
+    /// A decision makes a difference where there is a choice, and is worth waiting for as long as two
+    /// probes may take.
+    async fn while_open(&self, decision: impl Future<Output = ()>) {
         if self.endpoints.load().len() > 1 {
-            let _ = tokio::time::timeout(self.server.health.timeout * 3, endpoint.health.decided()).await;
+            let _ = tokio::time::timeout(self.server.health.timeout * 3, decision).await;
         }
-        endpoint.health.vigour() == Vigour::Down && self.is_up()
+    }
+
+    fn has_better(&self, endpoint: &Endpoint) -> bool {
+        let vigour = endpoint.health.vigour();
+        self.endpoints.load().iter().any(|other| other.health.vigour() < vigour)
     }
 
     /// Looks at suspects at once: two failed probes in a row, and the endpoint is down.

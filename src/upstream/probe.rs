@@ -32,7 +32,14 @@ pub(super) struct McpCheck {
 #[derive(Clone)]
 enum Known {
     Modern,
-    Legacy { session: Option<String> },
+    Legacy(Legacy),
+}
+
+/// The gateway's own session with a legacy server.
+#[derive(Clone)]
+struct Legacy {
+    version: String,
+    session: Option<String>,
 }
 
 /// A probe that went wrong.
@@ -62,7 +69,7 @@ impl McpCheck {
             Ok(()) => endpoint.health.cleared(),
             Err(reason) => {
                 tracing::warn!(server = %self.server.id, endpoint = %endpoint.addr, %reason, "endpoint is down");
-                endpoint.health.eject();
+                endpoint.eject();
             }
         }
     }
@@ -99,7 +106,7 @@ impl McpCheck {
     async fn ask_as(&self, known: Known, endpoint: &Endpoint) -> Result<Known, Failed> {
         match known {
             Known::Modern => self.discover(endpoint).await,
-            Known::Legacy { session } => self.ping(endpoint, session).await,
+            Known::Legacy(own) => self.ping(endpoint, own).await,
         }
     }
 
@@ -121,21 +128,22 @@ impl McpCheck {
         }
     }
 
-    async fn ping(&self, endpoint: &Endpoint, session: Option<String>) -> Result<Known, Failed> {
-        let ping = Question::ping(LEGACY[0], session.as_deref());
+    async fn ping(&self, endpoint: &Endpoint, own: Legacy) -> Result<Known, Failed> {
+        let ping = Question::ping(&own.version, own.session.as_deref());
         match self.ask(endpoint, ping).await? {
-            (_, Reply::Result(_), _) => Ok(Known::Legacy { session }),
+            (_, Reply::Result(_), _) => Ok(Known::Legacy(own)),
             (status, _, _) => Err(Failed::answered("ping", status)),
         }
     }
 
     async fn initialize(&self, endpoint: &Endpoint) -> Result<Known, Failed> {
         match self.ask(endpoint, Question::initialize(LEGACY[0], "{}", OWN_INFO)).await? {
-            (_, Reply::Result(_), session) => {
-                let initialized = Question::initialized(LEGACY[0], session.as_deref());
+            (_, Reply::Result(result), session) => {
+                let own = Legacy { version: settled_version(result.get()), session };
+                let initialized = Question::initialized(&own.version, own.session.as_deref());
                 // If it was not heard, the next ping is refused, and that is early enough.
                 let _ = self.ask(endpoint, initialized).await;
-                Ok(Known::Legacy { session })
+                Ok(Known::Legacy(own))
             }
             (status, _, _) => Err(Failed::answered("initialize", status)),
         }
@@ -151,6 +159,12 @@ impl McpCheck {
         let addr = backend.addr.as_inet()?;
         self.endpoints.load().iter().find(|endpoint| endpoint.addr == *addr).map(Arc::clone)
     }
+}
+
+/// Servers may settle on an older revision, and some refuse every other one from then on.
+fn settled_version(result: &str) -> String {
+    let result: serde_json::Value = serde_json::from_str(result).unwrap_or_default();
+    result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(LEGACY[0]).to_owned()
 }
 
 #[async_trait]
@@ -172,7 +186,7 @@ impl HealthCheck for McpCheck {
             if healthy {
                 endpoint.health.cleared();
             } else {
-                endpoint.health.eject();
+                endpoint.eject();
             }
             tracing::info!(server = %self.server.id, endpoint = %endpoint.addr, healthy, "health of endpoint changed");
         }

@@ -80,6 +80,21 @@ async fn an_endpoint_speaks_no_json() {
 }
 
 #[tokio::test]
+async fn an_endpoint_is_overloaded() {
+    endures(Era::Modern, Fault::Relayed(Mode::Overloaded)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_speaks_json_that_is_no_answer() {
+    endures(Era::Modern, Fault::Relayed(Mode::NoAnswer)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_ends_its_streams_within_the_answer() {
+    endures(Era::Modern, Fault::Relayed(Mode::HalfEvent)).await;
+}
+
+#[tokio::test]
 async fn an_endpoint_sends_half_of_its_answers() {
     endures(Era::Modern, Fault::Relayed(Mode::Half)).await;
 }
@@ -103,6 +118,16 @@ async fn an_endpoint_with_sessions_is_stopped() {
 #[tokio::test]
 async fn an_endpoint_with_sessions_answers_500() {
     endures(Era::Legacy, Fault::Relayed(Mode::Fail)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_sessions_answers_probes_but_no_calls() {
+    endures(Era::Legacy, Fault::Relayed(Mode::FailCalls)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_sessions_ends_its_streams_without_an_answer() {
+    endures(Era::Legacy, Fault::Relayed(Mode::NoEvent)).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::harness::peer::{Peer, Sdk};
 use crate::harness::recorder::{Recorded, Recorder, Speaks, TOOL};
 use crate::harness::{eventually, scaled};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// The gateway asks nothing on its own account while sessions are counted.
@@ -185,6 +186,45 @@ async fn a_lost_handshake_leaves_no_second_session() {
         let used = recorder.last_call().header("mcp-session-id").map(str::to_owned);
         assert!(used.is_some() && ended.iter().all(|ended| ended.header("mcp-session-id") != used.as_deref()));
     }
+}
+
+/// Others of the session wait for the opening, and nobody waits longer than a call may take.
+#[tokio::test]
+async fn a_server_that_opens_no_session_costs_the_time_of_one_call() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let conf = format!("{QUIET}\nservers:\n  rec: {{url: \"{}\", timeout: {{call: 1s}}}}", recorder.url());
+    let gateway = start_discovered(&conf).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    recorder.hangs("initialize");
+    let mut all = JoinSet::new();
+    for _ in 0..4 {
+        let (mut client, session) = (gateway.client().await, session.clone());
+        all.spawn(async move {
+            let began = Instant::now();
+            let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+            (began.elapsed(), answer)
+        });
+    }
+    for (took, answer) in all.join_all().await {
+        assert!(took < Duration::from_millis(1800), "{took:?}");
+        assert_eq!((answer.status, answer.error_code()), (504, Some(-31002)), "{}", answer.text());
+        assert_eq!(answer.json()["error"]["data"]["outcome"], "not_sent", "{}", answer.text());
+    }
+    assert!(recorder.calls().is_empty());
+}
+
+/// Such servers refuse any other revision than the one that they have settled on.
+#[tokio::test]
+async fn probes_stay_in_one_session() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    recorder.settles_on("2025-03-26");
+    let servers = format!("servers:\n  rec: {{url: \"{}\", health: {{interval: 200ms}}}}", recorder.url());
+    let gateway = start_discovered(&format!("{QUIET}\n{servers}")).await;
+    eventually("several probes", 10, || async { (recorder.of("ping").len() > 5).then_some(()) }).await;
+    let opened = recorder.of("initialize").len();
+    assert!(opened <= 2, "{opened} sessions for discovery and probes");
+    drop(gateway);
 }
 
 fn deletes(recorder: &Recorder) -> Vec<Recorded> {

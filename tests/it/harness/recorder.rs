@@ -50,6 +50,10 @@ struct Shared {
     script: Mutex<Arc<Script>>,
     /// Methods whose next request each is lost with its connection.
     losses: Mutex<Vec<&'static str>>,
+    /// Methods that are not answered.
+    hanging: Mutex<Vec<&'static str>>,
+    /// The legacy revision; requests with another one are refused.
+    version: Mutex<&'static str>,
     requests: Mutex<Vec<Recorded>>,
     born: Instant,
 }
@@ -75,6 +79,8 @@ impl Recorder {
                 Reply::Json(request.result(r#"{"content":[],"resultType":"complete"}"#))
             })),
             losses: Mutex::default(),
+            hanging: Mutex::default(),
+            version: Mutex::new("2025-11-25"),
             requests: Mutex::default(),
             born: Instant::now(),
         });
@@ -90,6 +96,16 @@ impl Recorder {
     /// So many of the next requests with this method are not answered; their connections end.
     pub fn loses(&self, method: &'static str, times: usize) {
         self.shared.losses.lock().unwrap().extend(std::iter::repeat_n(method, times));
+    }
+
+    /// Requests with this method are not answered from now on.
+    pub fn hangs(&self, method: &'static str) {
+        self.shared.hanging.lock().unwrap().push(method);
+    }
+
+    /// What `initialize` settles on.
+    pub fn settles_on(&self, version: &'static str) {
+        *self.shared.version.lock().unwrap() = version;
     }
 
     pub fn url(&self) -> String {
@@ -191,6 +207,9 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
         if shared.loses(&request.method()) {
             return Ok(());
         }
+        if shared.hangs(&request.method()) {
+            std::future::pending::<()>().await;
+        }
         let reply = shared.reply(&request);
         write(&mut stream, reply, &request, shared).await?;
     }
@@ -227,7 +246,16 @@ impl Shared {
         at.map(|at| losses.swap_remove(at)).is_some()
     }
 
+    fn hangs(&self, method: &str) -> bool {
+        self.hanging.lock().unwrap().contains(&method)
+    }
+
     fn reply(&self, request: &Recorded) -> Reply {
+        let version = *self.version.lock().unwrap();
+        let declared = request.header("mcp-protocol-version");
+        if self.speaks == Speaks::Legacy && declared.is_some_and(|declared| declared != version) {
+            return Reply::Status("400 Bad Request", String::new(), Vec::new());
+        }
         let script = || Arc::clone(&self.script.lock().unwrap())(request);
         let json = |result: &str| Reply::Json(request.result(result));
         let tools = &self.tools;
@@ -239,8 +267,9 @@ impl Shared {
             ),
             (Speaks::Legacy, "initialize") => {
                 let session = format!("Mcp-Session-Id: session-{}\r\n", self.requests.lock().unwrap().len());
-                let result = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"recorder","version":"1"}}"#;
-                Reply::Status("200 OK", format!("Content-Type: application/json\r\n{session}"), request.result(result))
+                let info = r#""serverInfo":{"name":"recorder","version":"1"}"#;
+                let result = format!(r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}}}},{info}}}"#);
+                Reply::Status("200 OK", format!("Content-Type: application/json\r\n{session}"), request.result(&result))
             }
             (Speaks::Legacy, "ping") => json("{}"),
             (Speaks::Legacy, _) if request.verb() == "DELETE" => Reply::Status("200 OK", String::new(), Vec::new()),

@@ -20,12 +20,20 @@ pub enum Mode {
     FailInJson,
     /// Tool calls get 500; everything else, probes for one, goes through.
     FailCalls,
+    /// 503 with text.
+    Overloaded,
     /// Bytes that are no HTTP.
     Garbage,
     /// 200 and `application/json`, but no JSON.
     NoJson,
+    /// JSON that is no answer, in two pieces.
+    NoAnswer,
     /// Half of the body that was announced, then the end.
     Half,
+    /// An event stream that ends in the middle of the answer, as if that were its end.
+    HalfEvent,
+    /// An event stream without events.
+    NoEvent,
     /// Nothing is answered.
     Nothing,
 }
@@ -173,6 +181,10 @@ impl Connection {
         let json = |status: &str, length: usize, body: &str| {
             format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
         };
+        let chunked = |media: &str, pieces: &[&str]| {
+            let chunks: String = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
+            format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+        };
         let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"broken"}}"#;
         let bytes = match mode {
             Mode::Pass | Mode::Refuse | Mode::Reset | Mode::Nothing => return Ok(()),
@@ -181,6 +193,10 @@ impl Connection {
                     .to_owned()
             }
             Mode::FailInJson => json("500 Internal Server Error", error.len(), error),
+            Mode::Overloaded => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy".to_owned(),
+            Mode::NoAnswer => chunked("application/json", &[r#"{"oops""#, ":1}"]),
+            Mode::HalfEvent => chunked("text/event-stream", &["data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{"]),
+            Mode::NoEvent => chunked("text/event-stream", &[]),
             Mode::Garbage => "\u{1}\u{2}\u{3} no HTTP at all\n\n".to_owned(),
             Mode::NoJson => json("200 OK", 7, "<html/>"),
             Mode::Half => json("200 OK", 1000, r#"{"jsonrpc":"2.0","id":1,"result":{"content":["#),
