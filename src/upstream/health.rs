@@ -101,14 +101,17 @@ impl Health {
     /// A probe went well. Whoever has failed a call nevertheless gets a single one, and that one
     /// decides; what was only slow is well.
     pub(super) fn cleared(&self) {
+        // Nothing to say where a trial is due or under way already: that counts for more.
+        if !self.is_undecided() && self.vigour() != Vigour::Down {
+            return;
+        }
         let strikes = usize::try_from(self.strikes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         match strikes.checked_sub(1) {
             None => self.set_vigour(Vigour::Up),
             Some(previous) => {
                 self.set_vigour(Vigour::Suspect);
                 let at = self.in_ms(*TRIAL_AFTER.get(previous).unwrap_or(&TRIAL_LAST));
-                // A trial that has its time keeps it, however often the endpoint is probed meanwhile.
-                let _ = self.trial_ms.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+                self.trial_ms.store(at, Ordering::Relaxed);
             }
         }
         self.decided.notify_waiters();
@@ -220,6 +223,8 @@ mod tests {
         assert!(!health.take_trial(), "no probe has cleared it yet");
         health.cleared();
         assert!(health.take_trial() && !health.take_trial(), "one call, and no second one beside it");
+        health.cleared();
+        assert_eq!(health.vigour(), Vigour::Trial, "a probe from before does not end it");
         health.answered();
         assert_eq!(health.vigour(), Vigour::Up);
 
