@@ -2,7 +2,7 @@
 //! endpoint that opened it, and is never shared between clients.
 
 use crate::conf::Server;
-use crate::upstream::{Endpoint, Fields, Head, InFlight, Link, Question, Reply};
+use crate::upstream::{Endpoint, Fault, Fields, Head, InFlight, Link, Question, Reply};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Opened {
 }
 
 /// How long the gateway waits when it says goodbye.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What the client declared, to be declared for it.
 pub struct Introduction<'i> {
@@ -84,25 +84,28 @@ impl Opened {
     }
 }
 
-/// Ends a session at a server. Whether it listens or not, we are done.
+/// Ends a session at a server. Whether it listens or not, we are done; but a connection that was just
+/// being closed must not keep the session at the server for ever.
 pub async fn end_upstream(server: &Server, endpoint: &Endpoint, version: &str, id: &str) {
     let farewell = async {
-        let fields = Fields {
-            era: Era::Legacy,
-            version: Some(version),
-            session: Some(id),
-            method: "",
-            name: None,
-            forwarded: None,
-        };
-        let head = Head { verb: "DELETE", server, endpoint, fields, body_bytes: 0 };
-        let mut link = Link::send(endpoint, &head, Bytes::new()).await.ok()?;
-        link.answer().await.ok()?;
-        while let Ok(Some(_)) = link.chunk().await {}
-        link.close().await;
-        Some(())
+        let said = say_goodbye(server, endpoint, version, id).await;
+        if said.is_ok() { said } else { say_goodbye(server, endpoint, version, id).await }
     };
-    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-        tracing::debug!(server = %server.id, endpoint = %endpoint.addr, "the server did not answer a DELETE of its session");
-    }
+    let why = match tokio::time::timeout(FAREWELL, farewell).await {
+        Ok(Ok(())) => return,
+        Ok(Err(fault)) => fault.to_string(),
+        Err(_) => format!("no answer within {FAREWELL:?}"),
+    };
+    tracing::debug!(server = %server.id, endpoint = %endpoint.addr, %why, "a session could not be ended there");
+}
+
+async fn say_goodbye(server: &Server, endpoint: &Endpoint, version: &str, id: &str) -> Result<(), Fault> {
+    let fields =
+        Fields { era: Era::Legacy, version: Some(version), session: Some(id), method: "", name: None, forwarded: None };
+    let head = Head { verb: "DELETE", server, endpoint, fields, body_bytes: 0 };
+    let mut link = Link::send(endpoint, &head, Bytes::new()).await?;
+    link.answer().await?;
+    while link.chunk().await?.is_some() {}
+    link.close().await;
+    Ok(())
 }

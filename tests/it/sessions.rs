@@ -188,6 +188,21 @@ async fn a_lost_handshake_leaves_no_second_session() {
     }
 }
 
+#[tokio::test]
+async fn a_lost_goodbye_is_said_again() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let gateway = before(&[("rec", recorder.url())]).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap().status, 200);
+    let used = recorder.last_call().header("mcp-session-id").map(str::to_owned);
+    // A DELETE has no body, and so no method.
+    recorder.loses("", 1);
+    assert_eq!(client.request("DELETE", "/mcp", &legacy(KEY, Some(&session))).await.unwrap().status, 200);
+    let goodbyes = || deletes(&recorder).into_iter().filter(|end| end.header("mcp-session-id") == used.as_deref());
+    eventually("it is said twice", 5, || async { (goodbyes().count() == 2).then_some(()) }).await;
+}
+
 /// Others of the session wait for the opening, and nobody waits longer than a call may take.
 #[tokio::test]
 async fn a_server_that_opens_no_session_costs_the_time_of_one_call() {
