@@ -161,21 +161,23 @@ async fn open_at(
         let _turn = endpoint.openings.acquire().await.map_err(|closed| closed.to_string())?;
         Opened::open(&pool.server, endpoint, &introduction, level).await
     };
-    tokio::pin!(opening);
+    let given_up = async {
+        loop {
+            tokio::time::sleep(pool.patience()).await;
+            pool.slow(endpoint);
+            if pool.is_lost(endpoint).await {
+                return;
+            }
+        }
+    };
     let left = deadline.at().saturating_duration_since(Instant::now());
-    let until = Instant::now() + if pool.endpoints().len() > 1 { left / 2 } else { left };
-    while Instant::now() < until {
-        let look = until.min(Instant::now() + pool.patience());
-        tokio::select! {
-            biased;
-            opened = &mut opening => return opened,
-            () = tokio::time::sleep_until(look.into()) => pool.slow(endpoint),
-        }
-        if pool.is_lost(endpoint).await {
-            return Err("it answers no probes".to_owned());
-        }
+    let worth = if pool.endpoints().len() > 1 { left / 2 } else { left };
+    tokio::select! {
+        biased;
+        opened = opening => opened,
+        () = given_up => Err("it answers no probes".to_owned()),
+        () = tokio::time::sleep(worth) => Err(format!("it opened no session in {worth:?}")),
     }
-    Err(format!("it opened no session in {left:?}"))
 }
 
 /// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in
