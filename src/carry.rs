@@ -182,7 +182,12 @@ impl Conversation<'_> {
             forwarded: Some(self.forwarded),
         };
         let head = Head { verb: "POST", server: &pool.server, endpoint, fields, body_bytes: self.body.len() };
-        let mut link = Link::send(endpoint, &head, self.body.clone()).await?;
+        let sent = Link::send(endpoint, &head, self.body.clone());
+        let Ok(sent) = tokio::time::timeout_at(deadline.at().into(), sent).await else {
+            pool.slow(endpoint);
+            return Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))));
+        };
+        let mut link = sent?;
         self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
         Ok(link)
     }

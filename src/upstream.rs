@@ -2,6 +2,7 @@
 //! travel over. Knows HTTP and who is alive; knows nothing of principals.
 
 mod ask;
+mod connections;
 mod dns;
 mod endpoint;
 mod head;

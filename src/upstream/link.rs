@@ -1,25 +1,21 @@
 //! A link: one way to talk to an endpoint, over Pingora's connectors (HTTP/1.1, TLS, HTTP/2). Sends
 //! one message and receives its answer in chunks, as they come.
 
+use super::connections::Connections;
 use super::endpoint::Endpoint;
 use super::head::Head;
 use bytes::{BufMut, Bytes};
 use http::Version;
 use once_cell::sync::OnceCell;
-use pingora::connectors::http::Connector;
-use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as Negotiated;
 use pingora::protocols::http::v1::client::HttpSession as One;
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::upstreams::peer::HttpPeer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-
-/// Idle connections that a thread keeps, over all endpoints; fewer than the concurrency would mean
-/// connecting for every call.
-const IDLE_CONNECTIONS_MAX: usize = 1024;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Below the keep-alive of the common servers (Node and uvicorn close after 5 s), so that a
 /// connection is given up by us before the server closes it under a request.
@@ -30,25 +26,9 @@ const JOINED_BYTES_MAX: usize = 16 * 1024;
 
 static CA_FILE: OnceCell<String> = OnceCell::new();
 
-/// A thread's connections.
-struct Connectors {
-    /// HTTP/1.1 and nothing else.
-    one: TransportConnector,
-    /// HTTP/2, or what TLS settles on.
-    negotiated: Connector,
-}
-
 thread_local! {
     // Data threads do not steal work from each other, so each keeps its connections to itself.
-    static CONNECTORS: Arc<Connectors> = Arc::new(Connectors::new());
-}
-
-impl Connectors {
-    fn new() -> Connectors {
-        let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
-        options.ca_file = CA_FILE.get().cloned();
-        Connectors { one: TransportConnector::new(Some(options.clone())), negotiated: Connector::new(Some(options)) }
-    }
+    static CONNECTIONS: Arc<Connections> = Arc::new(Connections::new(CA_FILE.get().cloned()));
 }
 
 /// The roots that TLS upstreams are verified against, instead of the system's. Set before the
@@ -71,7 +51,9 @@ pub enum Fault {
 pub struct Link {
     wire: Wire,
     peer: Arc<HttpPeer>,
-    connectors: Arc<Connectors>,
+    connections: Arc<Connections>,
+    /// Held by a new connection until it has brought an answer.
+    unproven: Option<OwnedSemaphorePermit>,
 }
 
 enum Wire {
@@ -80,19 +62,19 @@ enum Wire {
 }
 
 impl Link {
-    /// Takes an idle connection or makes one, and sends a message over it.
+    /// Sends a message over a connection, once there is one.
     pub async fn send(endpoint: &Endpoint, head: &Head<'_>, body: Bytes) -> Result<Link, Fault> {
-        let connectors = CONNECTORS.with(Arc::clone);
+        let connections = CONNECTIONS.with(Arc::clone);
         let peer = Arc::clone(endpoint.peer());
-        let wire = if peer.options.alpn.get_max_http_version() == 1 {
-            let (stream, _reused) = connectors.one.get_stream(peer.as_ref()).await.map_err(not_sent)?;
+        let (wire, unproven) = if peer.options.alpn.get_max_http_version() == 1 {
+            let (stream, unproven) = connections.take(&peer).await.map_err(not_sent)?;
             let stream = within(&peer, write_one(stream, head, &body)).await?;
-            Wire::One(Box::new(One::new_with_options(stream, peer.as_ref())))
+            (Wire::One(Box::new(One::new_with_options(stream, peer.as_ref()))), unproven)
         } else {
-            let (session, _reused) = connectors.negotiated.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
-            Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?))
+            let (session, _reused) = connections.negotiated.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
+            (Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?)), None)
         };
-        Ok(Link { wire, peer, connectors })
+        Ok(Link { wire, peer, connections, unproven })
     }
 
     /// Waits for the head of the answer.
@@ -107,6 +89,7 @@ impl Link {
             },
             Wire::Negotiated(session) => session.read_response_header().await.map_err(lost)?,
         }
+        self.unproven = None;
         self.head().ok_or_else(|| Fault::Lost("no response head".to_owned()))
     }
 
@@ -128,7 +111,7 @@ impl Link {
     /// Keeps the connection for the next message if the answer was read whole, else closes it.
     pub async fn close(self) {
         let idle = IDLE_MAX.min(self.peer_keep_alive());
-        let Link { wire, peer, connectors } = self;
+        let Link { wire, peer, connections, .. } = self;
         match wire {
             Wire::One(mut session) => {
                 if !session.is_body_done() || idle.is_zero() {
@@ -136,7 +119,7 @@ impl Link {
                 }
                 session.respect_keepalive();
                 if let Some(stream) = session.reuse().await {
-                    connectors.one.release_stream(stream, peer.reuse_hash(), Some(idle));
+                    connections.release(stream, &peer, idle);
                 }
             }
             Wire::Negotiated(mut session) => {
@@ -146,7 +129,7 @@ impl Link {
                 if let Negotiated::H1(session) = session.as_mut() {
                     session.respect_keepalive();
                 }
-                connectors.negotiated.release_http_session(*session, peer.as_ref(), Some(idle)).await;
+                connections.negotiated.release_http_session(*session, peer.as_ref(), Some(idle)).await;
             }
         }
     }

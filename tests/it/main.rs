@@ -11,6 +11,7 @@
 mod harness;
 
 mod bodies;
+mod connections;
 mod contract;
 mod drain;
 mod faults;

@@ -30,6 +30,8 @@ pub enum Reply {
     Json(Vec<u8>),
     /// `application/json` in chunks of this size.
     Chunked(Vec<u8>, usize),
+    /// The same as [`Reply::Json`], after a pause.
+    Late(Duration, Vec<u8>),
     /// `text/event-stream`: after each pause a chunk.
     Events(Vec<(Duration, Vec<u8>)>),
     /// So many progress events at this pace, each with the time it was sent at, then the result.
@@ -52,6 +54,8 @@ struct Shared {
     losses: Mutex<Vec<&'static str>>,
     /// Methods that are not answered.
     hanging: Mutex<Vec<&'static str>>,
+    /// How long it waits between two connections that it accepts.
+    accept_pause: Mutex<Duration>,
     /// The legacy revision; requests with another one are refused.
     version: Mutex<&'static str>,
     requests: Mutex<Vec<Recorded>>,
@@ -80,6 +84,7 @@ impl Recorder {
             })),
             losses: Mutex::default(),
             hanging: Mutex::default(),
+            accept_pause: Mutex::default(),
             version: Mutex::new("2025-11-25"),
             requests: Mutex::default(),
             born: Instant::now(),
@@ -101,6 +106,11 @@ impl Recorder {
     /// Requests with this method are not answered from now on.
     pub fn hangs(&self, method: &'static str) {
         self.shared.hanging.lock().unwrap().push(method);
+    }
+
+    /// Connections wait for being accepted, like at a server that is busy.
+    pub fn accepts_every(&self, pause: Duration) {
+        *self.shared.accept_pause.lock().unwrap() = pause;
     }
 
     /// What `initialize` settles on.
@@ -194,7 +204,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         // Ends with its connection; whatever cut it short is the test's own doing.
+        let pause = *shared.accept_pause.lock().unwrap();
         tokio::spawn(async move { serve(stream, &shared).await.ok() });
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -289,6 +301,10 @@ async fn write(stream: &mut TcpStream, reply: Reply, request: &Recorded, shared:
     let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     let chunked = |media| format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
     match reply {
+        Reply::Late(pause, body) => {
+            tokio::time::sleep(pause).await;
+            return Box::pin(write(stream, Reply::Json(body), request, shared)).await;
+        }
         Reply::Raw(bytes) => return stream.write_all(&bytes).await,
         Reply::Cut(bytes) => {
             stream.write_all(&bytes).await?;

@@ -1,0 +1,167 @@
+//! A thread's connections to endpoints: an idle one where there is one, else a new one, and who waits
+//! for which. A busy server accepts slowly (Node one connection between two rounds of its work), and a
+//! request on a connection that waits to be accepted can neither be answered nor taken back. So only a
+//! few are made at a time; whoever else needs one stands in line for what becomes free.
+
+use pingora::connectors::http::Connector;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use pingora::protocols::Stream;
+use pingora::upstreams::peer::{HttpPeer, Peer};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// Idle connections that a thread keeps, over all endpoints; fewer than the concurrency would mean
+/// connecting for every call.
+const IDLE_CONNECTIONS_MAX: usize = 1024;
+
+/// Connections of a thread to one endpoint that have not brought an answer yet.
+const UNPROVEN_MAX: usize = 8;
+
+/// A line that will take longer than about so many looks, by what moved since the last one, is no
+/// use: the work itself takes long. Then some leave it and connect, and with each look twice as many.
+const LOOK: Duration = Duration::from_millis(100);
+const LOOKS_MAX: usize = 20;
+
+/// So many endpoints may have a line; what is beyond is forgotten and begun anew.
+const LINES_MAX: usize = 4096;
+
+pub(super) struct Connections {
+    /// HTTP/1.1 and nothing else.
+    one: TransportConnector,
+    /// HTTP/2, or what TLS settles on; there, many messages share a connection.
+    pub negotiated: Connector,
+    lines: Mutex<HashMap<u64, Arc<Line>>>,
+    waiting: AtomicUsize,
+}
+
+/// Those who wait for a connection to one endpoint.
+struct Line {
+    unproven: Arc<Semaphore>,
+    released: Notify,
+    waiting: AtomicUsize,
+    served: AtomicUsize,
+    tickets: AtomicUsize,
+}
+
+/// A connection and, while it is new, its place among the unproven.
+pub(super) type Taken = (Stream, Option<OwnedSemaphorePermit>);
+
+/// What standing in line came to.
+enum Turn {
+    Reuse(Stream),
+    Connect(OwnedSemaphorePermit),
+    /// Nothing moves.
+    Leave,
+}
+
+impl Connections {
+    pub fn new(ca_file: Option<String>) -> Connections {
+        let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
+        options.ca_file = ca_file;
+        Connections {
+            one: TransportConnector::new(Some(options.clone())),
+            negotiated: Connector::new(Some(options)),
+            lines: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// An HTTP/1.1 connection.
+    pub async fn take(&self, peer: &HttpPeer) -> pingora::Result<Taken> {
+        if let Some(idle) = self.one.reused_stream(peer).await {
+            return Ok((idle, None));
+        }
+        let line = self.line(peer.reuse_hash());
+        let unproven = match Arc::clone(&line.unproven).try_acquire_owned() {
+            Ok(unproven) => Some(unproven),
+            Err(_) => match self.wait(&line, peer).await {
+                Turn::Reuse(idle) => return Ok((idle, None)),
+                Turn::Connect(unproven) => Some(unproven),
+                Turn::Leave => None,
+            },
+        };
+        Ok((self.one.new_stream(peer).await?, unproven))
+    }
+
+    /// Keeps a connection for the next message, or for who waits longest.
+    pub fn release(&self, stream: Stream, peer: &HttpPeer, idle_max: Duration) {
+        let key = peer.reuse_hash();
+        self.one.release_stream(stream, key, Some(idle_max));
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.line(key).released.notify_one();
+        }
+    }
+
+    async fn wait(&self, line: &Line, peer: &HttpPeer) -> Turn {
+        let _waiting = [Waiting::of(&self.waiting), Waiting::of(&line.waiting)];
+        let connect = Arc::clone(&line.unproven).acquire_owned();
+        tokio::pin!(connect);
+        let ticket = line.tickets.fetch_add(1, Ordering::Relaxed);
+        let mut leaving = UNPROVEN_MAX;
+        loop {
+            let served = line.served.load(Ordering::Relaxed);
+            let look = tokio::time::sleep(LOOK);
+            tokio::pin!(look);
+            loop {
+                let turn = tokio::select! {
+                    biased;
+                    () = line.released.notified() => self.one.reused_stream(peer).await.map(Turn::Reuse),
+                    unproven = &mut connect => Some(unproven.map_or(Turn::Leave, Turn::Connect)),
+                    () = &mut look => break,
+                };
+                if let Some(turn) = turn {
+                    line.served.fetch_add(1, Ordering::Relaxed);
+                    return turn;
+                }
+            }
+            let moved = line.served.load(Ordering::Relaxed).wrapping_sub(served);
+            let waiting = line.waiting.load(Ordering::Relaxed);
+            if moved * LOOKS_MAX < waiting {
+                if ticket.is_multiple_of((waiting / leaving).max(1)) {
+                    return Turn::Leave;
+                }
+                leaving *= 2;
+            }
+        }
+    }
+
+    fn line(&self, key: u64) -> Arc<Line> {
+        // Nothing panics while it holds the lock, and if it did, the map would still be whole.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= LINES_MAX {
+            lines.retain(|_, line| line.waiting.load(Ordering::Relaxed) > 0);
+        }
+        Arc::clone(lines.entry(key).or_default())
+    }
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line {
+            unproven: Arc::new(Semaphore::new(UNPROVEN_MAX)),
+            released: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            served: AtomicUsize::new(0),
+            tickets: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// One who waits, until this is dropped.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl Waiting<'_> {
+    fn of(count: &AtomicUsize) -> Waiting<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
