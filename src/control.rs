@@ -87,7 +87,9 @@ impl Control {
                 SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
             });
         }
-        while TcpStream::connect(addr).await.is_err() {
+        // While nobody listens, a connection may get this very port for its own end, and meet itself.
+        let opened = |stream: TcpStream| stream.local_addr().is_ok_and(|own| own != addr);
+        while !TcpStream::connect(addr).await.is_ok_and(opened) {
             tokio::time::sleep(KNOCK_AGAIN).await;
         }
     }
