@@ -27,6 +27,7 @@ use tollbridge_filters::era::{Era, MODERN};
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
+use watched::Turn;
 
 pub struct Proxy {
     gateway: Arc<Gateway>,
@@ -44,6 +45,7 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
+        Turn::begin(session);
         let limits = &self.gateway.live().conf.limits;
         // Pingora keeps a connection for ever after its first request; we do for a while, while we
         // drain not at all, and where Pingora has decided to close it (framing that is ambiguous,
@@ -102,6 +104,7 @@ impl ProxyHttp for Proxy {
             exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
         }
         exchange.finish(&self.gateway, session);
+        Turn::end(session);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {

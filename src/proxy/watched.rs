@@ -3,15 +3,19 @@
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
+use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{ALPN, Peek, Shutdown, Ssl, Stream, UniqueID, UniqueIDType};
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest};
 use pingora::server::ShutdownWatch;
+use pingora_proxy::Session;
+use std::any::Any;
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -36,8 +40,12 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             return self.app.process_new(stream, shutdown).await;
         }
-        let watched =
-            Watched { stream, phase: Phase::Head { matched: 0 }, timer: None, head_timeout: self.head_timeout };
+        let turn = Arc::new(Turn::default());
+        let digest = ResponseHeader::build(200, None).ok().map(|head| {
+            let user_data: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&turn));
+            Arc::new(ProxyDigest::new(Box::new(head), Some(user_data)))
+        });
+        let watched = Watched { stream, turn, digest, timer: None, head_timeout: self.head_timeout };
         self.app.process_new(Box::new(watched), shutdown).await
     }
 
@@ -46,51 +54,53 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
     }
 }
 
+/// Whose turn it is on a connection. Only the proxy knows where a request begins and ends, so it says so.
+#[derive(Debug, Default)]
+pub struct Turn {
+    state: AtomicU8,
+}
+
+/// A head is awaited, and some of it may be there.
+const HEAD: u8 = 0;
+/// From the end of a head to the end of the answer: what arrives is a body, or no HTTP at all.
+const REQUEST: u8 = 1;
+/// Between two requests: the next byte begins another head.
+const IDLE: u8 = 2;
+
+impl Turn {
+    /// The head is there.
+    pub fn begin(session: &Session) {
+        Turn::set(session, REQUEST);
+    }
+
+    /// The request is over.
+    pub fn end(session: &Session) {
+        Turn::set(session, IDLE);
+    }
+
+    /// Pingora hands on what belongs to a connection in its digest.
+    fn set(session: &Session, state: u8) {
+        let digest = session.digest().and_then(|digest| digest.proxy_digest.as_ref());
+        let turn = digest.and_then(|digest| digest.user_data.as_ref()?.downcast_ref::<Arc<Turn>>());
+        if let Some(turn) = turn {
+            turn.state.store(state, Ordering::Relaxed);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Watched {
     stream: Stream,
-    phase: Phase,
+    turn: Arc<Turn>,
+    digest: Option<Arc<ProxyDigest>>,
     timer: Option<Pin<Box<Sleep>>>,
     head_timeout: Duration,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// An answer was sent; the next byte begins another head.
-    Idle,
-    /// Within a head; so many bytes of its end were seen.
-    Head {
-        matched: usize,
-    },
-    Body,
-}
-
-const HEAD_END: &[u8] = b"\r\n\r\n";
-
 impl Watched {
-    fn saw(&mut self, bytes: &[u8]) {
-        if let Phase::Idle = self.phase {
-            self.phase = Phase::Head { matched: 0 };
-        }
-        let Phase::Head { mut matched } = self.phase else {
-            return;
-        };
-        for byte in bytes {
-            matched = match HEAD_END.get(matched) == Some(byte) {
-                true => matched + 1,
-                false => usize::from(*byte == b'\r'),
-            };
-            if matched == HEAD_END.len() {
-                self.phase = Phase::Body;
-                self.timer = None;
-                return;
-            }
-        }
-        self.phase = Phase::Head { matched };
-    }
-
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        if !matches!(self.phase, Phase::Head { .. }) {
+        if self.turn.state.load(Ordering::Relaxed) != HEAD {
+            self.timer = None;
             return false;
         }
         let head_timeout = self.head_timeout;
@@ -101,11 +111,13 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                let new = buffer.filled().get(before..).unwrap_or_default();
-                self.saw(new);
+                // Relaxed is enough: a connection is one task's.
+                let turn = &self.turn.state;
+                if turn.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    self.timer = None;
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Pending if self.is_late(context) => {
@@ -118,7 +130,6 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        self.phase = Phase::Idle;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -127,7 +138,6 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        self.phase = Phase::Idle;
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
@@ -182,7 +192,7 @@ impl GetTimingDigest for Watched {
 
 impl GetProxyDigest for Watched {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
+        self.digest.clone()
     }
 }
 

@@ -3,8 +3,11 @@
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::messages::list;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn everything_else_reaches_the_application_as_it_was_sent() {
@@ -54,7 +57,9 @@ async fn a_websocket_goes_through() {
     stream.write_all(upgrade.as_bytes()).await.unwrap();
     let head = until(&mut stream, b"\r\n\r\n").await;
     assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
-    for message in [&b"\x81\x85abcdhello"[..], b"\x00\xff\x00"] {
+    for message in [&b"\x81\x85abcdhello"[..], b"\x00\xff\x00", b"later"] {
+        // Longer than any head may take: this is none.
+        tokio::time::sleep(HEAD_TIMEOUT * 2).await;
         stream.write_all(message).await.unwrap();
         assert_eq!(until(&mut stream, message).await, message, "what the application sends back");
     }
@@ -100,7 +105,9 @@ async fn paths_that_might_mean_ours_never_reach_the_application() {
 
 async fn start() -> (App, Gateway) {
     let app = App::start().await;
-    let rest = format!("passthrough: http://127.0.0.1:{}\nservers:\n  s: {{url: http://127.0.0.1:9/mcp}}", app.port);
+    let limits = format!("limits: {{head_timeout: {}ms}}", HEAD_TIMEOUT.as_millis());
+    let servers = "servers:\n  s: {url: http://127.0.0.1:9/mcp}";
+    let rest = format!("{limits}\npassthrough: http://127.0.0.1:{}\n{servers}", app.port);
     (app, Gateway::start(&rest).await)
 }
 
