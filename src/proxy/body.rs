@@ -19,7 +19,11 @@ pub(super) async fn read(
     if declared(session).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
         return Ok(Err(too_large));
     }
-    if session.get_header(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    // RFC 9110, 10.1.1: a client of HTTP/1.0 does not know interim answers.
+    let knows_interim = session.req_header().version > http::Version::HTTP_10;
+    if knows_interim
+        && session.get_header(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         session.write_continue_response().await?;
     }
     let collected = collect(session, limits.body_bytes, share);
@@ -47,6 +51,9 @@ async fn collect(
     // Most messages are one read; they are not copied.
     if session.downstream_session.is_body_done() && first.len() <= bytes_max {
         return Ok(Ok(first));
+    }
+    if first.len() > bytes_max {
+        return Ok(Err(Rejection::BodyTooLarge { bytes_max }));
     }
     let mut body = BytesMut::from(first.as_ref());
     while let Some(chunk) = session.downstream_session.read_request_body().await? {

@@ -5,6 +5,7 @@ use crate::answer::Body;
 use crate::carry::{AnswerHead, Downstream, Gone};
 use crate::reply::Refusal;
 use bytes::Bytes;
+use http::Version;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -120,6 +121,8 @@ impl Client<'_> {
         head.insert_header(CONTENT_TYPE, answer.content_type)?;
         match answer.content_length {
             Some(bytes) => head.insert_header(CONTENT_LENGTH, bytes)?,
+            // RFC 9112, 6.1: who speaks HTTP/1.0 takes the end of the connection for the end of the body.
+            None if self.session.req_header().version < Version::HTTP_11 => self.session.set_keepalive(None),
             None => head.insert_header(TRANSFER_ENCODING, "chunked")?,
         }
         if streams {

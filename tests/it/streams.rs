@@ -1,7 +1,7 @@
 //! Event streams: every event passes as it is, when it is sent.
 
 use crate::harness::gateway::{Gateway, scratch};
-use crate::harness::http::Client;
+use crate::harness::http::{Client, exchange};
 use crate::harness::messages::{call_head, request, start_discovered};
 use crate::harness::process::{Process, free_port};
 use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL, event};
@@ -46,6 +46,21 @@ async fn events_pass_as_they_are_when_they_are_sent() {
         assert_eq!(String::from_utf8_lossy(&chunk), String::from_utf8_lossy(&piece));
     }
     assert_eq!(client.chunk().await.unwrap(), None, "the stream has a proper end");
+}
+
+/// Who speaks HTTP/1.0 knows no chunks (RFC 9112, 6.1): the stream ends with its connection.
+#[tokio::test]
+async fn an_old_client_gets_the_events_without_chunks() {
+    let (recorder, gateway) = behind().await;
+    let answer = event(br#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+    let sent = answer.clone();
+    recorder.answers(move |_| Reply::Events(vec![(Duration::ZERO, sent.clone())]));
+    let body = request("1", "tools/call", r#""name":"rec__say","#);
+    let head = call_head("/mcp", "rec__say", &format!("Content-Length: {}\r\n", body.len()));
+    let got = exchange(gateway.port, (head.replacen("HTTP/1.1", "HTTP/1.0", 1) + &body).as_bytes()).await;
+    let (head, rest) = got.split_once("\r\n\r\n").expect("an answer");
+    assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
+    assert_eq!(rest.as_bytes(), answer);
 }
 
 /// What the gateway adds to the way of an event, beside what nginx adds to the same in the same run.
