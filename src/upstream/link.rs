@@ -21,6 +21,12 @@ use tokio::sync::OwnedSemaphorePermit;
 /// connection is given up by us before the server closes it under a request.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
+/// A body that does not get on for so long may have been answered already.
+const STALLED: Duration = Duration::from_millis(200);
+
+/// How long to look for an answer to half a request.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// A body up to this size is copied behind its head, so that both are one write.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
 
@@ -54,6 +60,8 @@ pub struct Link {
     connections: Arc<Connections>,
     /// Held by a new connection until it has brought an answer.
     unproven: Option<OwnedSemaphorePermit>,
+    /// Whether the server has the whole request; if not, it has answered before that.
+    is_whole: bool,
 }
 
 enum Wire {
@@ -66,15 +74,15 @@ impl Link {
     pub async fn send(endpoint: &Endpoint, head: &Head<'_>, body: Bytes) -> Result<Link, Fault> {
         let connections = CONNECTIONS.with(Arc::clone);
         let peer = Arc::clone(endpoint.peer());
-        let (wire, unproven) = if peer.options.alpn.get_max_http_version() == 1 {
+        let (wire, unproven, is_whole) = if peer.options.alpn.get_max_http_version() == 1 {
             let (stream, unproven) = connections.take(&peer).await.map_err(not_sent)?;
-            let stream = within(&peer, write_one(stream, head, &body)).await?;
-            (Wire::One(Box::new(One::new_with_options(stream, peer.as_ref()))), unproven)
+            let (stream, is_whole) = within(&peer, write_one(stream, head, &body)).await?;
+            (Wire::One(Box::new(One::new_with_options(stream, peer.as_ref()))), unproven, is_whole)
         } else {
             let (session, _reused) = connections.negotiated.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
-            (Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?)), None)
+            (Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?)), None, true)
         };
-        Ok(Link { wire, peer, connections, unproven })
+        Ok(Link { wire, peer, connections, unproven, is_whole })
     }
 
     /// Waits for the head of the answer.
@@ -83,7 +91,8 @@ impl Link {
             Wire::One(session) => loop {
                 session.read_response().await.map_err(lost)?;
                 // Interim answers (RFC 9110, 15.2) say nothing that we could use.
-                if session.get_status().is_some_and(|status| !status.is_informational()) {
+                // Nobody asked to switch protocols, so 101 is an answer, if a wrong one.
+                if session.get_status().is_some_and(|status| !status.is_informational() || status == 101) {
                     break;
                 }
             },
@@ -111,10 +120,10 @@ impl Link {
     /// Keeps the connection for the next message if the answer was read whole, else closes it.
     pub async fn close(self) {
         let idle = IDLE_MAX.min(self.peer_keep_alive());
-        let Link { wire, peer, connections, .. } = self;
+        let Link { wire, peer, connections, is_whole, .. } = self;
         match wire {
             Wire::One(mut session) => {
-                if !session.is_body_done() || idle.is_zero() {
+                if !is_whole || !session.is_body_done() || idle.is_zero() {
                     return session.shutdown().await;
                 }
                 session.respect_keepalive();
@@ -143,7 +152,8 @@ impl Link {
     }
 }
 
-async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<Stream, Fault> {
+/// Writes a request, and tells whether all of it: a server may answer, and not read on.
+async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<(Stream, bool), Fault> {
     let joined = body.len() <= JOINED_BYTES_MAX;
     let mut wire = head.wire(if joined { body.len() } else { 0 });
     if joined {
@@ -153,11 +163,30 @@ async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<
     let first = stream.write(&wire).await.map_err(|error| Fault::NotSent(error.to_string()))?;
     let rest = wire.get(first..).unwrap_or_default();
     stream.write_all(rest).await.map_err(cut)?;
-    if !joined {
-        stream.write_all(body).await.map_err(cut)?;
+    if !joined && !write_body(&mut stream, body).await? {
+        return Ok((stream, false));
     }
     stream.flush().await.map_err(cut)?;
-    Ok(stream)
+    Ok((stream, true))
+}
+
+async fn write_body(stream: &mut Stream, body: &Bytes) -> Result<bool, Fault> {
+    let mut rest = body.as_ref();
+    while !rest.is_empty() {
+        match tokio::time::timeout(STALLED, stream.write(rest)).await {
+            Ok(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
+            Ok(Err(error)) if !has_answered(stream).await => return Err(cut(error)),
+            Ok(Err(_)) => return Ok(false),
+            Err(_) if has_answered(stream).await => return Ok(false),
+            Err(_) => {}
+        }
+    }
+    Ok(true)
+}
+
+async fn has_answered(stream: &mut Stream) -> bool {
+    let mut first = [0];
+    matches!(tokio::time::timeout(LOOK, stream.try_peek(&mut first)).await, Ok(Ok(true)))
 }
 
 async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes) -> Result<Negotiated, Fault> {

@@ -3,8 +3,9 @@
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::http::{Client, exchange};
 use crate::harness::messages::{META, call, call_head, modern, start_discovered};
-use crate::harness::recorder::{Recorder, Speaks, TOOL};
+use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const KIB: usize = 1024;
 const LIMIT: usize = 4 * KIB * KIB;
@@ -95,6 +96,16 @@ async fn a_body_beyond_the_limit_is_refused_at_once() {
     assert!(gateway.metrics().await.contains("tollbridge_buffered_bytes 0"), "bodies are given back");
 }
 
+/// The smallest limit holds for what comes in one piece, too.
+#[tokio::test]
+async fn a_short_body_may_be_too_large() {
+    let (recorder, gateway) = behind("limits: {body_bytes: 1KiB}").await;
+    let body = sized(Name::First, "rec__say", KIB + 1);
+    let answer = gateway.client().await.post_chunked("/mcp", &headers(), &body, 2 * KIB).await.unwrap();
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    assert!(recorder.calls().is_empty(), "it went upstream");
+}
+
 /// A refused request's connection serves the next one or ends; it never hangs.
 async fn goes_on_or_is_closed(mut client: Client, what: &str) {
     let next = tokio::time::timeout(Duration::from_secs(5), call(&mut client, "/mcp", "rec__say", "{}")).await;
@@ -140,21 +151,70 @@ async fn who_is_slow_is_not_waited_for() {
     assert_eq!(answer.status, 408, "{}", answer.text());
     assert!(began.elapsed() < Duration::from_secs(2), "the body held on for {:?}", began.elapsed());
 
-    // The first head of a connection, and one that comes after an answer.
-    for before in [0, 1] {
+    // The first head of a connection, one that comes after an answer, and one behind empty lines.
+    for (before, lead) in [(0, ""), (1, ""), (0, "\r\n\r\n")] {
         let mut client = gateway.client().await;
         for _ in 0..before {
             assert_eq!(call(&mut client, "/mcp", "rec__say", "{}").await.unwrap().status, 200);
         }
         let began = Instant::now();
+        client.send(lead.as_bytes()).await.unwrap();
         let mut bytes = head("").into_bytes().into_iter().cycle();
         while !client.closes(PACE).await {
-            assert!(began.elapsed() < Duration::from_secs(3), "a head may drip for ever, {before} before it");
+            assert!(began.elapsed() < Duration::from_secs(3), "a head may drip for ever, {before} before it, {lead:?}");
             let _ = client.send(&[bytes.next().unwrap()]).await;
         }
         assert!(began.elapsed() >= Duration::from_millis(250), "closed after {:?}", began.elapsed());
     }
     assert_eq!(recorder.calls().len(), 1, "only what was whole goes upstream");
+}
+
+/// Its head ends where the parser says so, whatever the line ends.
+#[tokio::test]
+async fn a_call_may_take_longer_than_its_head() {
+    let (recorder, gateway) = behind("limits: {head_timeout: 300ms}").await;
+    recorder.answers(|request| Reply::Late(Duration::from_millis(900), request.result(r#"{"content":[]}"#)));
+    let body = sized(Name::First, "rec__say", 500);
+    for ends in ["\r\n", "\n"] {
+        let head = head(&format!("Content-Length: {}\r\n", body.len())).replace("\r\n", ends);
+        let mut client = gateway.client().await;
+        client.send(&[head.as_bytes(), &body].concat()).await.unwrap();
+        assert_eq!(client.response().await.unwrap().status, 200, "lines end with {ends:?}");
+    }
+}
+
+/// A server may answer before it has read everything, and go or stay then.
+#[tokio::test]
+async fn an_early_answer_is_an_answer() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (stays, staying) = tokio::sync::watch::channel(true);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let staying = staying.clone();
+            tokio::spawn(async move {
+                let mut first = [0; 2000];
+                let _ = stream.read_exact(&mut first).await;
+                let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"too large"}}"#;
+                let head = "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.ok();
+                if *staying.borrow() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    let gateway =
+        Gateway::start(&format!("servers:\n  rec: {{url: \"{url}\", era: modern, health: {{interval: 1h}}}}")).await;
+    for stay in [true, false] {
+        stays.send_replace(stay);
+        let began = Instant::now();
+        let body = sized(Name::First, "rec__say", LIMIT);
+        let answer = gateway.client().await.post("/mcp", &headers(), &body).await.unwrap();
+        assert_eq!(answer.status, 413, "{} (the server stays: {stay})", answer.text());
+        assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    }
 }
 
 #[tokio::test]
