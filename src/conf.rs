@@ -9,6 +9,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod node;
+mod pem;
 mod place;
 mod problem;
 mod quantity;

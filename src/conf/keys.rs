@@ -65,10 +65,14 @@ fn id(place: &Place<'_>) -> Option<String> {
 
 fn secret(place: &Place<'_>) -> Option<KeyDigest> {
     let secret = place.text()?;
-    let digest = match secret.strip_prefix("sha256:") {
+    let (algorithm, hex) = secret.split_once(':').unwrap_or_default();
+    let digest = match algorithm.eq_ignore_ascii_case("sha256").then_some(hex) {
         Some(hex) => match from_hex(hex) {
             Some(digest) => digest,
-            None => return place.refuse("`sha256:` is not followed by 64 hex digits; write what `sha256sum` prints"),
+            None => {
+                return place
+                    .refuse("`sha256:` is not followed by 64 hex digits; write what `tollbridge keys hash` prints");
+            }
         },
         None => digest(secret.as_bytes()),
     };

@@ -2,12 +2,11 @@
 //! open to other hosts without a key is refused here.
 
 use super::address;
+use super::pem;
 use super::place::Place;
 use super::section::Section;
-use super::{Admin, Listen, Tls};
-use std::fs::File;
+use super::{Admin, Listen};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use tollbridge_filters::auth::{KeyRecord, Role};
 
 const LISTEN: &[&str] = &["addr", "tls", "hosts", "origins"];
@@ -32,6 +31,12 @@ pub(super) fn read(root: &Section<'_>, keys: &[KeyRecord]) -> Listeners {
     if passthrough.is_some_and(|app| address::clash(app, listen.addr)) {
         root.refuse_at("passthrough", "this is where the gateway itself listens; write the address of the application");
     }
+    if passthrough.is_some_and(|app| address::clash(app, admin.listen)) {
+        root.refuse_at(
+            "passthrough",
+            "this is where the gateway's operators look, which callers must not; write the address of the application",
+        );
+    }
     Listeners { listen, admin, passthrough }
 }
 
@@ -47,7 +52,7 @@ fn listen<'a>(root: &Section<'a>, keys: &[KeyRecord]) -> (Listen, Place<'a>) {
             return (listen, place);
         };
         addr = section.find("addr");
-        listen.tls = section.find("tls").as_ref().and_then(tls);
+        listen.tls = section.find("tls").as_ref().and_then(pem::pair);
         listen.hosts = texts(&section, "hosts", host);
         listen.origins = texts(&section, "origins", origin);
     }
@@ -77,26 +82,6 @@ fn admin(root: &Section<'_>, keys: &[KeyRecord]) -> Admin {
         );
     }
     Admin { listen }
-}
-
-fn tls(place: &Place<'_>) -> Option<Tls> {
-    let section = place.section(&["cert", "key"])?;
-    let cert = section.required("cert", "cert: /etc/tollbridge/tls.crt", readable);
-    let key = section.required("key", "key: /etc/tollbridge/tls.key", readable);
-    Some(Tls { cert: cert?, key: key? })
-}
-
-pub(super) fn readable(place: &Place<'_>) -> Option<PathBuf> {
-    let path = PathBuf::from(place.text()?);
-    let opened = File::open(&path).and_then(|file| file.metadata());
-    match opened {
-        Ok(metadata) if metadata.is_file() => Some(path),
-        Ok(_) => place.refuse(format_args!("{} is no file; write the path of a PEM file", place.quoted())),
-        Err(error) => place.refuse(format_args!(
-            "cannot read {} ({error}); write the path of a PEM file that this user may read",
-            place.quoted()
-        )),
-    }
 }
 
 fn texts(section: &Section<'_>, key: &str, read: fn(&Place<'_>) -> Option<String>) -> Vec<String> {

@@ -4,7 +4,7 @@ use super::node::{self, FILE_BYTES_MAX};
 use super::place::{Place, Reading};
 use super::problem::{Problem, Problems};
 use super::section::Section;
-use super::{AccessLog, Conf, keys, limits, listeners, seal, servers};
+use super::{AccessLog, Conf, keys, limits, listeners, pem, seal, servers};
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZero;
@@ -66,7 +66,7 @@ fn conf(root: &Section<'_>) -> Conf {
         seal: seal::read(root),
         drain: limits::drain(root),
         access_log: root.or("access_log", AccessLog::Stdout, access_log),
-        upstream_ca: root.optional("upstream_ca", listeners::readable),
+        upstream_ca: root.optional("upstream_ca", pem::roots),
     }
 }
 

@@ -25,6 +25,56 @@ fn example(name: &str) -> String {
     fs::read_to_string(format!("{}/conf/{name}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
+/// A certificate and its key, for as long as the test lasts.
+struct Pair(std::path::PathBuf);
+
+impl Pair {
+    fn make(name: &str) -> Pair {
+        let path = std::env::temp_dir().join(format!("tollbridge-{name}-{}", std::process::id()));
+        let pair = Pair(path);
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]);
+        let made = openssl.args(["-keyout", &pair.key(), "-out", &pair.cert()]).output();
+        assert!(made.is_ok_and(|made| made.status.success()), "openssl makes certificates");
+        pair
+    }
+
+    fn cert(&self) -> String {
+        format!("{}.crt", self.0.display())
+    }
+
+    fn key(&self) -> String {
+        format!("{}.key", self.0.display())
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for path in [self.cert(), self.key()] {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The listener would find out only when it opens.
+#[test]
+fn certificates_are_read_before_they_are_needed() {
+    let (one, other) = (Pair::make("first"), Pair::make("second"));
+    let none = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml").to_owned();
+    let tls = |cert: &str, key: &str| format!("listen:\n  tls:\n    cert: {cert}\n    key: {key}");
+    good(&tls(&one.cert(), &one.key()));
+    for (text, line, piece) in [
+        (tls(&one.cert(), &other.key()), 3, "cannot be used together"),
+        (tls(&none, &one.key()), 3, "a PEM certificate or a PEM private key is missing"),
+        (tls(&one.cert(), &none), 3, "a PEM certificate or a PEM private key is missing"),
+        (format!("upstream_ca: {none}"), 1, "holds no PEM certificates"),
+    ] {
+        let problems = read(&text).expect_err(&text);
+        let [problem] = problems.0.as_slice() else { panic!("{text}: {problems}") };
+        assert!(problem.line == line && problem.message.contains(piece), "{text}: {problems}");
+    }
+}
+
 fn credential(server: &Server) -> Vec<(&str, &str)> {
     server.credentials.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
 }
@@ -47,6 +97,7 @@ fn the_documented_file_is_the_defaults() {
 fn the_documented_file_shows_every_key() {
     let seal = std::env::temp_dir().join(format!("tollbridge-seal-{}", std::process::id()));
     fs::write(&seal, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
+    let one = Pair::make("one");
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(code) if !code.starts_with(' ') || code.starts_with("  ") => format!("{code}\n"),
         _ => format!("{line}\n"),
@@ -55,9 +106,9 @@ fn the_documented_file_shows_every_key() {
     let text = text
         .replace("  keys: []\n", "")
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
-        .replace("/etc/tollbridge/tls.crt", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"))
-        .replace("/etc/tollbridge/tls.key", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"))
-        .replace("/etc/tollbridge/ca.crt", concat!(env!("CARGO_MANIFEST_DIR"), "/conf/gateway.yaml"));
+        .replace("/etc/tollbridge/tls.crt", &one.cert())
+        .replace("/etc/tollbridge/tls.key", &one.key())
+        .replace("/etc/tollbridge/ca.crt", &one.cert());
     let conf = good(&text);
     fs::remove_file(&seal).unwrap();
 
