@@ -30,8 +30,7 @@ pub fn place(path: &str, known: impl Fn(&ServerId) -> bool, passthrough: bool) -
     if is_ambiguous(path) {
         // A path that some reader might take for one of ours never reaches the application, where
         // it would go without a key.
-        let near = decoded(path).to_ascii_lowercase().contains("mcp");
-        return if ours.is_some() || near || !passthrough {
+        return if ours.is_some() || is_near(&decoded(path)) || !passthrough {
             Err(Rejection::AmbiguousPath)
         } else {
             Ok(Place::Elsewhere)
@@ -67,6 +66,13 @@ fn is_ambiguous(path: &str) -> bool {
         || path.contains("//")
         || path.contains(['\\', ';', '%'])
         || path.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// Whether a segment might be read as `mcp`.
+fn is_near(path: &str) -> bool {
+    let segments = path.split(['/', '\\', ';']);
+    let bare = |segment: &str| segment.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("mcp");
+    segments.into_iter().any(bare)
 }
 
 /// Percent-escapes undone, and undone again where that makes new ones: what the most eager reader sees.
