@@ -5,6 +5,7 @@ mod reload;
 mod tend;
 
 use crate::carry;
+use crate::conf::Conf;
 use crate::gateway::Gateway;
 use crate::upstream::{Pool, Vigour};
 use async_trait::async_trait;
@@ -12,18 +13,21 @@ use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use reload::Reload;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tollbridge_filters::catalog::State;
 use tollbridge_filters::names::ServerId;
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// Idle sessions are closed so many at a time.
+const FAREWELLS_MAX: usize = 16;
 
 const KNOCK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -31,6 +35,10 @@ pub struct Control {
     gateway: Arc<Gateway>,
     reload: Mutex<Option<Reload>>,
     spare_seal: [u8; 32],
+    /// Turns at closing sessions that nobody uses.
+    farewells: Arc<Semaphore>,
+    /// Servers and endpoints that gauges tell of.
+    shown: Mutex<BTreeSet<[String; 2]>>,
 }
 
 /// The task that looks after one pool, until the pool is replaced.
@@ -43,7 +51,8 @@ type Tasks = BTreeMap<ServerId, Tended>;
 
 impl Control {
     pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Control {
-        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal }
+        let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
+        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal, farewells, shown: Mutex::default() }
     }
 
     /// Gives every pool its task, and takes it from those that are no more.
@@ -94,12 +103,15 @@ impl Control {
         }
     }
 
-    fn reload(&self) -> bool {
-        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = reload.as_mut().and_then(|reload| reload.next(&self.gateway));
-        let Some(conf) = next else { return false };
-        self.gateway.adopt(conf, self.spare_seal);
+    async fn reload(&self) -> bool {
+        let Some(conf) = self.next_conf() else { return false };
+        self.gateway.adopt(conf, self.spare_seal).await;
         true
+    }
+
+    fn next_conf(&self) -> Option<Conf> {
+        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        reload.as_mut().and_then(|reload| reload.next(&self.gateway))
     }
 
     fn force_reload(&self) {
@@ -119,17 +131,20 @@ impl Control {
         metrics.ready.set(f64::from(u8::from(gateway.lifecycle.is_ready())));
         let snapshot = gateway.registry.snapshot();
         metrics.catalog_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
+        let mut shown = BTreeSet::new();
         for (id, pool) in &gateway.live().fleet {
-            self.gauge_pool(id, pool, snapshot.server(id).map(|server| server.state));
+            self.gauge_pool(id, pool, snapshot.server(id).map(|server| server.state), &mut shown);
         }
+        self.forget_gauges(shown);
     }
 
-    fn gauge_pool(&self, id: &ServerId, pool: &Pool, state: Option<State>) {
+    fn gauge_pool(&self, id: &ServerId, pool: &Pool, state: Option<State>, shown: &mut BTreeSet<[String; 2]>) {
         let stale = match state {
             Some(State::Stale { since } | State::Unreachable { since }) => crate::clock::now().saturating_sub(since),
             _ => 0,
         };
         self.gateway.metrics.catalog_stale_seconds.with_label_values(&[id.as_str()]).set(stale as f64);
+        shown.insert([id.to_string(), String::new()]);
         for endpoint in pool.endpoints().iter() {
             let up = match endpoint.health.vigour() {
                 Vigour::Up => 1.0,
@@ -138,13 +153,33 @@ impl Control {
             };
             let addr = endpoint.addr.to_string();
             self.gateway.metrics.endpoint_up.with_label_values(&[id.as_str(), &addr]).set(up);
+            shown.insert([id.to_string(), addr]);
         }
     }
 
-    async fn sweep(&self) {
+    /// In the background: servers may take their time, and reloads must not wait for them.
+    fn sweep(&self) {
         for idle in self.gateway.sessions.sweep() {
-            carry::release(&self.gateway, &idle).await;
+            let (gateway, turns) = (Arc::clone(&self.gateway), Arc::clone(&self.farewells));
+            tokio::spawn(async move {
+                let _turn = turns.acquire().await;
+                carry::release(&gateway, &idle).await;
+            });
         }
+    }
+
+    /// What is no more is not shown any more.
+    fn forget_gauges(&self, shown: BTreeSet<[String; 2]>) {
+        let mut before = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = &self.gateway.metrics;
+        for gone in before.difference(&shown) {
+            // It may never have been counted.
+            let _ = match gone.each_ref().map(String::as_str) {
+                [server, ""] => metrics.catalog_stale_seconds.remove_label_values(&[server]),
+                labels => metrics.endpoint_up.remove_label_values(&labels),
+            };
+        }
+        *before = shown;
     }
 }
 
@@ -175,10 +210,10 @@ impl BackgroundService for Control {
                 // Health and discovery go on while the process drains; only reloads end.
                 _ = shutdown.changed() => return std::future::pending().await,
             }
-            if self.reload() {
+            if self.reload().await {
                 self.tend(&mut tasks, &looked_at);
             }
-            self.sweep().await;
+            self.sweep();
             self.gauge();
         }
     }

@@ -11,12 +11,17 @@ use crate::session::Sessions;
 use crate::upstream::{Fleet, Pool};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
 use tollbridge_filters::Filters;
 use tollbridge_filters::auth::Keyring;
 use tollbridge_filters::limit::HeadLimits;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::origin::{Doorkeeper, Hosts};
 use tollbridge_filters::seal::Sealer;
+
+/// How long a reload waits for addresses.
+const RESOLVE_MAX: Duration = Duration::from_secs(1);
 
 pub struct Gateway {
     live: ArcSwap<Live>,
@@ -64,8 +69,10 @@ impl Gateway {
 
     /// Puts another configuration in force, all of it at once. What did not change keeps its
     /// connections, health and counts.
-    pub fn adopt(&self, conf: Conf, spare_seal: [u8; 32]) {
-        let next = Live::new(conf, spare_seal, &self.live().fleet);
+    pub async fn adopt(&self, conf: Conf, spare_seal: [u8; 32]) {
+        let before = self.live().fleet.clone();
+        let next = Live::new(conf, spare_seal, &before);
+        next.resolve(&before).await;
         self.registry.replace(next.conf.naming, next.fleet.keys().cloned());
         self.live.store(Arc::new(next));
     }
@@ -78,12 +85,26 @@ impl Live {
             .iter()
             .map(|server| {
                 let kept = before.get(&server.id).filter(|pool| *pool.server == *server);
-                let pool = kept.map_or_else(|| Arc::new(Pool::new(Arc::new(server.clone()))), Arc::clone);
-                (server.id.clone(), pool)
+                let other = || Arc::new(Pool::new(Arc::new(server.clone()), before.get(&server.id).map(Arc::as_ref)));
+                (server.id.clone(), kept.map_or_else(other, Arc::clone))
             })
             .collect();
         let filters = filters(&conf, spare_seal);
         Live { conf, filters, fleet }
+    }
+
+    /// Gives the pools that are new their addresses, so that no call finds them without; names that take
+    /// long to resolve are not waited for.
+    async fn resolve(&self, before: &Fleet) {
+        let is_new =
+            |(id, pool): &(&ServerId, &Arc<Pool>)| before.get(*id).is_none_or(|known| !Arc::ptr_eq(known, pool));
+        let mut lookups = JoinSet::new();
+        for (_, pool) in self.fleet.iter().filter(is_new) {
+            let pool = Arc::clone(pool);
+            // What cannot be resolved is said by whoever tends the pool.
+            lookups.spawn(async move { pool.refresh().await.ok() });
+        }
+        let _ = tokio::time::timeout(RESOLVE_MAX, lookups.join_all()).await;
     }
 }
 

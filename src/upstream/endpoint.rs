@@ -26,11 +26,11 @@ pub struct Endpoint {
     in_flight: Busy,
     /// Turns at opening sessions.
     pub openings: Semaphore,
-    pub health: Health,
+    pub health: Arc<Health>,
 }
 
 impl Endpoint {
-    pub fn new(server: &Server, uri: &Uri, addr: SocketAddr) -> Endpoint {
+    pub fn new(server: &Server, uri: &Uri, addr: SocketAddr, health: Arc<Health>) -> Endpoint {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         Endpoint {
             addr,
@@ -40,7 +40,7 @@ impl Endpoint {
             peer: Arc::new(peer(server, uri, addr)),
             in_flight: Busy::default(),
             openings: Semaphore::new(OPENINGS_MAX),
-            health: Health::new(),
+            health,
         }
     }
 

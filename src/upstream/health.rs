@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 const TRIAL_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), TRIAL_LAST];
 const TRIAL_LAST: Duration = Duration::from_secs(8);
 
+/// Whatever it asks for, it is tried again after this.
+const REST_MAX: Duration = Duration::from_secs(30);
+
 pub struct Health {
     vigour: AtomicU8,
     /// Failed calls in a row, those at the same time counted once.
@@ -18,6 +21,8 @@ pub struct Health {
     /// Milliseconds after `born` at which something came back last, and a good answer to a call.
     alive_ms: AtomicU64,
     served_ms: AtomicU64,
+    /// Milliseconds after `born` until which it wants no calls.
+    rest_ms: AtomicU64,
     born: Instant,
     /// Rung when probes or a trial have decided.
     decided: Notify,
@@ -35,19 +40,22 @@ pub enum Vigour {
     Down,
 }
 
-impl Health {
-    pub(super) fn new() -> Health {
+impl Default for Health {
+    fn default() -> Health {
         Health {
             vigour: AtomicU8::new(Vigour::Up as u8),
             strikes: AtomicU32::new(0),
             trial_ms: AtomicU64::new(0),
             alive_ms: AtomicU64::new(0),
             served_ms: AtomicU64::new(0),
+            rest_ms: AtomicU64::new(0),
             born: Instant::now(),
             decided: Notify::new(),
         }
     }
+}
 
+impl Health {
     pub fn vigour(&self) -> Vigour {
         match self.vigour.load(Ordering::Relaxed) {
             0 => Vigour::Up,
@@ -91,11 +99,25 @@ impl Health {
 
     /// A call failed. Those that were under way beside it are not counted again.
     pub(super) fn failed(&self) {
-        if matches!(self.vigour(), Vigour::Up | Vigour::Trial) {
-            self.strikes.fetch_add(1, Ordering::Relaxed);
-            self.trial_ms.store(0, Ordering::Relaxed);
-            self.set_vigour(Vigour::Suspect);
+        match self.vigour() {
+            Vigour::Up | Vigour::Trial => {
+                self.strikes.fetch_add(1, Ordering::Relaxed);
+                self.trial_ms.store(0, Ordering::Relaxed);
+                self.set_vigour(Vigour::Suspect);
+            }
+            // It was only slow so far.
+            Vigour::Suspect => _ = self.strikes.fetch_max(1, Ordering::Relaxed),
+            Vigour::Down => {}
         }
+    }
+
+    /// It has said that it wants no more calls for a while.
+    pub(super) fn rest(&self, span: Duration) {
+        self.rest_ms.store(self.in_ms(span.min(REST_MAX)), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_resting(&self) -> bool {
+        self.rest_ms.load(Ordering::Relaxed) > self.age_ms()
     }
 
     /// A probe went well. Whoever has failed a call nevertheless gets a single one, and that one
@@ -213,10 +235,15 @@ mod tests {
 
     #[test]
     fn one_call_decides_about_an_endpoint_that_failed_one() {
-        let health = Health::new();
+        let health = Health::default();
         health.doubt();
         health.cleared();
         assert_eq!(health.vigour(), Vigour::Up, "what was only slow is well");
+        health.doubt();
+        health.failed();
+        health.cleared();
+        assert!(health.take_trial(), "what was slow and then failed is not");
+        health.answered();
 
         health.failed();
         health.answered();

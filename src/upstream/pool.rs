@@ -24,12 +24,17 @@ const SLOW: Duration = Duration::from_secs(1);
 const ALIVE: Duration = Duration::from_secs(2);
 const TRIES_MAX: usize = 10;
 
+/// How long an endpoint is spared that says no more than that it has too much to do.
+const REST: Duration = Duration::from_secs(1);
+
 /// The pools of all servers, by id.
 pub type Fleet = std::collections::BTreeMap<ServerId, Arc<Pool>>;
 
 pub struct Pool {
     pub server: Arc<Server>,
     endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>,
+    /// Those of the pool that this one takes the place of: an address that stays keeps its health.
+    inherited: Vec<Arc<Endpoint>>,
     backends: Backends,
     check: McpCheck,
     turn: AtomicUsize,
@@ -38,12 +43,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(server: Arc<Server>) -> Pool {
+    pub fn new(server: Arc<Server>, before: Option<&Pool>) -> Pool {
         let endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>> = Arc::default();
         let check = McpCheck::new(Arc::clone(&server), Arc::clone(&endpoints));
         let mut backends = Backends::new(Box::new(Addresses::of(&server)));
         backends.set_health_check(Box::new(check.clone()));
-        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm: Notify::new() }
+        let inherited = before.map(|before| before.endpoints().to_vec()).unwrap_or_default();
+        Pool { server, endpoints, inherited, backends, check, turn: AtomicUsize::new(0), alarm: Notify::new() }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.
@@ -58,7 +64,12 @@ impl Pool {
             let addr = *backend.addr.as_inet()?;
             let kept = known.iter().find(|endpoint| endpoint.addr == addr).map(Arc::clone);
             let uri = backend.ext.get::<http::Uri>()?;
-            Some(kept.unwrap_or_else(|| Arc::new(Endpoint::new(&self.server, uri, addr))))
+            let heir = || {
+                let before = self.inherited.iter().find(|before| before.addr == addr && before.uri == *uri);
+                let health = before.map(|before| Arc::clone(&before.health)).unwrap_or_default();
+                Arc::new(Endpoint::new(&self.server, uri, addr, health))
+            };
+            Some(kept.unwrap_or_else(heir))
         };
         self.endpoints.store(Arc::new(members.iter().filter_map(endpoint).collect()));
     }
@@ -83,7 +94,8 @@ impl Pool {
         let start = turn % endpoints.len().max(1);
         let in_turn = endpoints.iter().skip(start).chain(endpoints.iter().take(start));
         let open = in_turn.filter(|endpoint| !tried.contains(&endpoint.addr));
-        let best = open.min_by_key(|endpoint| (endpoint.health.vigour(), endpoint.in_flight()));
+        let best =
+            open.min_by_key(|endpoint| (endpoint.health.vigour(), endpoint.health.is_resting(), endpoint.in_flight()));
         best.map(|chosen| InFlight::new(Arc::clone(chosen)))
     }
 
@@ -103,6 +115,13 @@ impl Pool {
     pub fn failed(&self, endpoint: &Endpoint) {
         endpoint.health.failed();
         self.alarm.notify_one();
+    }
+
+    /// An endpoint has too much to do (HTTP status 429), which is no failure: others get the calls until
+    /// it is ready again.
+    pub fn overloaded(&self, endpoint: &Endpoint, retry_after: Option<&str>) {
+        let seconds = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+        endpoint.health.rest(seconds.map_or(REST, Duration::from_secs));
     }
 
     /// A call has waited for long without a first byte.

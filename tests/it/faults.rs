@@ -6,6 +6,7 @@ use crate::harness::http::{Client, Response};
 use crate::harness::messages::{call, initialize, legacy, legacy_call, list, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 use crate::harness::process::free_port;
+use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use crate::harness::relay::{Mode, Relay};
 use crate::harness::{eventually, scaled};
 use std::collections::BTreeMap;
@@ -67,6 +68,33 @@ async fn an_endpoint_answers_500_in_json_rpc() {
 #[tokio::test]
 async fn an_endpoint_answers_probes_but_no_calls() {
     endures(Era::Modern, Fault::Relayed(Mode::FailCalls)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_probes_and_lets_calls_hang() {
+    endures(Era::Modern, Fault::Relayed(Mode::HangCalls)).await;
+}
+
+/// It says so itself: no failure, but no reason to ask it again and again.
+#[tokio::test]
+async fn an_endpoint_that_has_too_much_to_do_is_spared() {
+    let (good, busy) = (Recorder::start(Speaks::Modern, &[TOOL]).await, Recorder::start(Speaks::Modern, &[TOOL]).await);
+    busy.answers(|_| Reply::Status("429 Too Many Requests", "Retry-After: 2\r\n".to_owned(), Vec::new()));
+    let urls = [good.url(), busy.url()];
+    let gateway = start_discovered(&format!("servers:\n  rec: {{endpoints: {urls:?}}}")).await;
+    let mut client = gateway.client().await;
+    let mut refused = 0;
+    for _ in 0..200 {
+        let answer = call(&mut client, "/mcp", "rec__say", "{}").await.unwrap();
+        match answer.status {
+            200 => {}
+            _ => {
+                assert_eq!(answer.error_code(), Some(-31005), "{}", answer.text());
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 1, "calls that an endpoint got which had asked for a pause");
 }
 
 #[tokio::test]

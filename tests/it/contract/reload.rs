@@ -2,10 +2,12 @@
 
 use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, KEY};
-use crate::harness::messages::{call, list};
+use crate::harness::messages::{call, list, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
+use crate::harness::recorder::{Recorder, Speaks, TOOL};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn servers_come_and_go_while_calls_to_another_go_on() {
@@ -72,6 +74,49 @@ async fn what_cannot_be_adopted_changes_nothing() {
     eventually("SIGHUP reads it although it has not changed", 10, async || (reloads("ok").await >= 2.0).then_some(()))
         .await;
     assert_eq!(offering(&gateway).await, ["s"], "after all of that");
+}
+
+/// What a reload does not change is not forgotten, and what it takes away is gone.
+#[tokio::test]
+async fn a_pool_that_changes_keeps_what_it_knows() {
+    let [first, second, third] = [(); 3].map(|()| Recorder::start(Speaks::Modern, &[TOOL]));
+    let (first, second, third) = (first.await, second.await, third.await);
+    let servers = |endpoints: &[&Recorder], more: &str| {
+        let urls: Vec<String> = endpoints.iter().map(|endpoint| endpoint.url()).collect();
+        let health = "era: modern, health: {interval: 1s, timeout: 300ms}, timeout: {call: 5s}";
+        format!("servers:\n  s: {{endpoints: {urls:?}, {health}}}{more}")
+    };
+    let gateway = start_discovered(&servers(&[&first, &second], "")).await;
+    let up = |of: &Recorder| format!("tollbridge_endpoint_up{{endpoint=\"127.0.0.1:{}\",server=\"s\"}}", of.port);
+    first.hangs("server/discover");
+    first.hangs("tools/call");
+    let down = format!("{} 0", up(&first));
+    eventually("the one that hangs is known to be down", 10, || async {
+        gateway.metrics().await.contains(&down).then_some(())
+    })
+    .await;
+
+    let other = format!("\n  t: {{url: \"{}\"}}", third.url());
+    gateway.reconfigure(&servers(&[&first, &second, &third], &other));
+    gateway.process.signal("HUP");
+    let began = Instant::now();
+    let mut client = gateway.client().await;
+    while third.calls().is_empty() || !gateway.metrics().await.contains(&up(&third)) {
+        let called = Instant::now();
+        let answer = call(&mut client, "/mcp/s", "say", "{}").await.unwrap();
+        assert!(answer.error_code().is_none(), "a call while reloading: {}", answer.text());
+        assert!(called.elapsed() < Duration::from_secs(2), "a call went to the one that hangs");
+        assert!(began.elapsed() < Duration::from_secs(10), "no call reaches the endpoint that was added");
+    }
+    assert!(gateway.metrics().await.contains(&down), "it is still down");
+
+    gateway.reconfigure(&servers(&[&second], ""));
+    gateway.process.signal("HUP");
+    eventually("nothing tells of what was removed", 5, || async {
+        let metrics = gateway.metrics().await;
+        (!metrics.contains(&up(&first)) && !metrics.contains("server=\"t\"")).then_some(())
+    })
+    .await;
 }
 
 /// One call after the other over one connection; how many.

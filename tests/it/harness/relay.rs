@@ -20,6 +20,8 @@ pub enum Mode {
     FailInJson,
     /// Tool calls get 500; everything else, probes for one, goes through.
     FailCalls,
+    /// Tool calls get nothing; everything else goes through.
+    HangCalls,
     /// 503 with text.
     Overloaded,
     /// Bytes that are no HTTP.
@@ -122,11 +124,11 @@ impl Connection {
         loop {
             let mode = *self.modes.borrow_and_update();
             turn = match (mode, turn) {
-                (Mode::Pass | Mode::FailCalls, Turn::Client) => self.pass(mode).await?,
+                (Mode::Pass | Mode::FailCalls | Mode::HangCalls, Turn::Client) => self.pass(mode).await?,
                 // The server that owes the answer is not asked again.
                 (Mode::Pass | Mode::Refuse, _) => return Ok(()),
                 (Mode::Reset, _) => return self.stream.set_zero_linger(),
-                (Mode::Nothing, turn) => self.swallow(turn).await?,
+                (Mode::Nothing, turn) | (Mode::HangCalls, turn @ Turn::Server) => self.swallow(turn).await?,
                 (_, Turn::Client) => self.request().await?,
                 (mode, Turn::Server) => return self.misbehave(mode).await,
             }
@@ -146,7 +148,7 @@ impl Connection {
                 read = self.stream.read(&mut up) => {
                     turn = Turn::Server;
                     let request = &up[..some(read?)?];
-                    if mode == Mode::FailCalls && request.windows(10).any(|window| window == b"tools/call") {
+                    if mode != Mode::Pass && request.windows(10).any(|window| window == b"tools/call") {
                         return Ok(turn);
                     }
                     server.write_all(request).await?;
@@ -187,7 +189,7 @@ impl Connection {
         };
         let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"broken"}}"#;
         let bytes = match mode {
-            Mode::Pass | Mode::Refuse | Mode::Reset | Mode::Nothing => return Ok(()),
+            Mode::Pass | Mode::Refuse | Mode::Reset | Mode::Nothing | Mode::HangCalls => return Ok(()),
             Mode::Fail | Mode::FailCalls => {
                 "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nbroken"
                     .to_owned()
