@@ -134,7 +134,9 @@ pub fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // Whoever read it may be gone; that must not become a panic of the writer.
+        .log_internal_errors(false);
     if subscriber.try_init().is_err() {
         eprintln!("a log is set up already");
     }

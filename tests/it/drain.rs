@@ -1,10 +1,11 @@
 //! The end of the process: it comes soon, and no call that was accepted is lost to it.
 
 use crate::harness::eventually;
-use crate::harness::gateway::Gateway;
+use crate::harness::gateway::{Gateway, KEY, scratch};
+use crate::harness::http::Client;
 use crate::harness::messages::call;
 use crate::harness::peer::{Peer, Sdk};
-use crate::harness::process::Process;
+use crate::harness::process::{Process, free_port};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,6 +49,34 @@ async fn a_call_under_way_is_answered_before_the_end() {
     let status = end(&mut gateway.process, 3).await;
     assert_eq!(status.code(), Some(0), "{}", gateway.log());
     assert_eq!(peer.stats().await["calls"]["under way"], 1, "the server saw the call once");
+}
+
+/// Where nobody reads what it logs any more, it serves and ends all the same.
+#[tokio::test]
+async fn a_gateway_that_nobody_listens_to_goes_on() {
+    let (port, admin_port, nobody) = (free_port(), free_port(), free_port());
+    let text = format!(
+        "listen: 127.0.0.1:{port}\nadmin: {{listen: 127.0.0.1:{admin_port}}}\naccess_log: off\n\
+         keys: [{{id: app, key: {KEY}}}]\nservers:\n  s: {{url: \"http://127.0.0.1:{nobody}/mcp\", era: modern}}"
+    );
+    let file = scratch().join("gateway.yaml");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+    command.args(["run", "--config"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = Process::spawn(&mut command);
+    drop(process.stderr());
+    eventually("it is ready", 10, || async {
+        let readyz = Client::connect(admin_port).await.ok()?.get("/readyz").await.ok()?;
+        (readyz.status == 200).then_some(())
+    })
+    .await;
+    let mut client = Client::connect(port).await.unwrap();
+    let answer = call(&mut client, "/mcp/s", "say", "{}").await.expect("an answer, although the call fails");
+    assert_eq!(answer.error_code(), Some(-31001), "{}", answer.text());
+    drop(client);
+    process.signal("TERM");
+    assert_eq!(end(&mut process, 5).await.code(), Some(0));
+    std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
 }
 
 #[tokio::test]

@@ -15,6 +15,10 @@ impl Process {
         self.0.stdout.take().expect("its standard output is a pipe")
     }
 
+    pub fn stderr(&mut self) -> std::process::ChildStderr {
+        self.0.stderr.take().expect("its standard error is a pipe")
+    }
+
     pub fn id(&self) -> u32 {
         self.0.id()
     }
