@@ -43,6 +43,7 @@ pub fn check_mirrors(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Rej
     match mirrored_name(&method) {
         Some(Mirrored::Name) => expect(headers, NAME, envelope.name().as_deref()),
         Some(Mirrored::Uri) => expect(headers, NAME, envelope.uri().as_deref()),
+        Some(Mirrored::TaskId) => expect(headers, NAME, envelope.task_id().as_deref()),
         None => Ok(()),
     }
 }
@@ -52,12 +53,14 @@ pub fn check_mirrors(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Rej
 pub enum Mirrored {
     Name,
     Uri,
+    TaskId,
 }
 
 pub fn mirrored_name(method: &str) -> Option<Mirrored> {
     match method {
         "tools/call" | "prompts/get" => Some(Mirrored::Name),
         "resources/read" => Some(Mirrored::Uri),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some(Mirrored::TaskId),
         _ => None,
     }
 }

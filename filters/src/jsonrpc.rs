@@ -35,6 +35,7 @@ struct Fields {
     arguments: Option<Span>,
     reference: Option<Reference>,
     request_id: Option<Span>,
+    task_id: Option<Span>,
     level: Option<Span>,
     protocol_version: Option<Span>,
     capabilities: Option<Span>,
@@ -142,6 +143,15 @@ impl Envelope {
 
     pub fn cursor(&self) -> Option<Cow<'_, str>> {
         self.text(&self.fields.cursor)
+    }
+
+    /// Whether there is a cursor at all, string or not; null is none.
+    pub fn has_cursor(&self) -> bool {
+        self.fields.cursor.as_ref().is_some_and(|span| self.raw(span) != "null")
+    }
+
+    pub fn task_id(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.fields.task_id)
     }
 
     pub fn level(&self) -> Option<Cow<'_, str>> {
@@ -295,6 +305,7 @@ impl Fields {
             "cursor" => &mut self.cursor,
             "arguments" => &mut self.arguments,
             "requestId" => &mut self.request_id,
+            "taskId" => &mut self.task_id,
             "level" => &mut self.level,
             "protocolVersion" => &mut self.protocol_version,
             "capabilities" => &mut self.capabilities,

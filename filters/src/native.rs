@@ -99,6 +99,9 @@ impl Request<'_> {
     }
 
     fn list(self, kind: Kind) -> Result<Route, Rejection> {
+        if self.envelope.has_cursor() && self.envelope.cursor().is_none() {
+            return Err(Rejection::InvalidParams("params.cursor is no string".to_owned()));
+        }
         let after = self.envelope.cursor().map(|cursor| decode_cursor(&cursor)).transpose()?;
         Ok(self.answer(Question::List { kind, after }))
     }
@@ -172,7 +175,9 @@ impl Request<'_> {
         if !self.snapshot.server(&server).is_some_and(|known| known.speaks(era)) {
             return Err(Rejection::EraUnbridged { server, era });
         }
-        let way = Way { servers: vec![server], splice: None, name: None, listed: false, effect: Effect::Act };
+        let name = self.envelope.task_id().map(|id| id.into_owned());
+        let name = name.filter(|_| headers::mirrored_name(&self.envelope.method()).is_some());
+        let way = Way { servers: vec![server], splice: None, name, listed: false, effect: Effect::Act };
         Ok(self.carry(way))
     }
 }
