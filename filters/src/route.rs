@@ -84,6 +84,7 @@ pub struct Splice {
 
 #[derive(Debug)]
 pub struct Notice {
+    pub principal: Principal,
     pub session: Session,
     pub envelope: Envelope,
     pub reach: Reach,

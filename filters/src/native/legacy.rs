@@ -28,7 +28,7 @@ pub(super) fn route(
     match request.envelope.kind() {
         jsonrpc::Kind::Request => request.session = Some(session),
         jsonrpc::Kind::Notification => return Ok(notification(request, session, &method)),
-        jsonrpc::Kind::Response => return Ok(notice(request, session, Reach::Opened)),
+        jsonrpc::Kind::Response => return Ok(response(request, session)),
     }
     if let Some(kind) = Kind::of_list_method(&method) {
         return request.list(kind);
@@ -75,7 +75,20 @@ fn check_server(request: &Request<'_>) -> Result<(), Rejection> {
     }
 }
 
+/// A client's answer to what a server asked. Behind `/mcp` it does not say which server that was, and
+/// what is meant for one is not for the others; servers there are told that clients cannot be asked.
+fn response(request: Request<'_>, session: Session) -> Route {
+    match request.admitted.scope {
+        Scope::One(_) => notice(request, session, Reach::Opened),
+        Scope::All => request.answer(Question::Nothing),
+    }
+}
+
 fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
+    // A request without an id would pass by everything that requests are checked for.
+    if !method.starts_with("notifications/") {
+        return request.answer(Question::Nothing);
+    }
     match (method, request.envelope.request_id().map(str::to_owned)) {
         // The gateway has said this to each server itself when it opened its session there.
         ("notifications/initialized", _) => request.answer(Question::Nothing),
@@ -97,5 +110,6 @@ fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
 }
 
 fn notice(request: Request<'_>, session: Session, reach: Reach) -> Route {
-    Route::Notify(Notice { session, envelope: request.envelope, reach })
+    let principal = request.admitted.principal.clone();
+    Route::Notify(Notice { principal, session, envelope: request.envelope, reach })
 }
