@@ -14,6 +14,7 @@ use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use deadline::Deadline;
 use http::{HeaderMap, HeaderValue};
+use relay::Relay;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,9 +112,9 @@ impl Conversation<'_> {
         let mut deadline = Deadline::start(&pool.server.timeout, &self.carry.envelope.method());
         match &self.carry.session {
             None => {
-                let (endpoint, link) = self.send_to_any(&pool, down, &deadline).await?;
-                trace.endpoint = Some(endpoint.addr);
-                relay::relay(self, &pool, &endpoint, link, down, &mut deadline, trace).await
+                let (endpoint, link) = self.send_to_any(&pool, down, &deadline, trace).await?;
+                let (conversation, pool, endpoint, deadline) = (self, &pool, &endpoint, &mut deadline);
+                Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session: false }.run().await
             }
             Some(session) => self.hold_in_session(session, &pool, down, &mut deadline, trace).await,
         }
@@ -130,11 +131,13 @@ impl Conversation<'_> {
         pool: &Pool,
         down: &mut D,
         deadline: &Deadline,
+        trace: &mut Trace,
     ) -> Result<(InFlight, Link), Stop> {
         let mut tried = Vec::new();
         let mut reads_left = usize::from(self.carry.effect == Effect::Read);
         let mut last = None;
         while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
+            trace.endpoint = Some(endpoint.addr);
             match self.send(pool, &endpoint, None, down, deadline).await {
                 Ok(link) => return Ok((endpoint, link)),
                 Err(Interrupted::Fault(fault)) => {
@@ -214,19 +217,29 @@ impl Conversation<'_> {
                 biased;
                 answer = &mut answer => return answer.map(drop).map_err(Interrupted::Fault),
                 () = &mut gone => return Err(Interrupted::Stop(Stop::Gone)),
-                () = tokio::time::sleep_until(until.into()) => pool.slow(endpoint),
+                () = tokio::time::sleep_until(until.into()) => {
+                    if !is_last {
+                        pool.slow(endpoint);
+                    }
+                }
             }
         }
         // Others may have used up most of the time.
         if sent.elapsed() > deadline.waited() / 2 {
             pool.failed(endpoint);
+        } else {
+            pool.slow(endpoint);
         }
         Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))))
     }
 }
 
 fn timed_out(server: &ServerId, deadline: &Deadline) -> Failure {
-    let reason = Reason::Timeout(format!("{:?}", deadline.waited()));
+    timed_out_after(server, deadline.waited())
+}
+
+fn timed_out_after(server: &ServerId, waited: Duration) -> Failure {
+    let reason = Reason::Timeout(format!("{waited:?}"));
     Failure { server: server.clone(), reason, outcome: Outcome::Unknown }
 }
 

@@ -3,7 +3,7 @@
 
 mod opened;
 
-pub use opened::{Introduction, Opened, end_upstream};
+pub use opened::{Introduction, NotOpened, Opened, end_upstream, goodbye};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

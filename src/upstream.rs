@@ -14,7 +14,7 @@ mod questions;
 
 pub use ask::{Answer, Asked, Question, Reply};
 pub use endpoint::{Endpoint, InFlight};
-pub use head::{Fields, Head, forwardable};
+pub use head::{Fields, Head, forwardable, lasting};
 pub use health::Vigour;
 pub use link::{Fault, Link, set_ca_file};
 pub use pool::{Fleet, Pool};

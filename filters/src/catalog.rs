@@ -219,13 +219,14 @@ impl Snapshot {
         let mut ranked: Vec<(u8, ServerId)> =
             speaking.iter().filter_map(|server| Some((server.offer.as_ref()?.rank(uri)?, server.id.clone()))).collect();
         ranked.sort();
-        let best = ranked.first().map(|(rank, _)| *rank);
-        // A listed URI has one holder: the first by id. Guesses are asked one after the other.
-        let certain = |rank: u8| rank == entry::LISTED;
-        match best {
-            None => Err(Rejection::UnknownResource(uri.to_owned())),
-            Some(rank) if certain(rank) => Ok(ranked.into_iter().take(1).map(|(_, id)| id).collect()),
-            Some(_) => Ok(ranked.into_iter().map(|(_, id)| id).collect()),
+        let with = |wanted: u8| ranked.iter().filter(|(rank, _)| *rank == wanted).count();
+        // A listed URI has one holder: the first by id. So has one that fits the template of one
+        // server alone. Guesses are asked one after the other.
+        let is_certain = with(entry::LISTED) > 0 || with(entry::FITS_TEMPLATE) == 1;
+        let asked = if is_certain { 1 } else { ranked.len() };
+        match ranked.len() {
+            0 => Err(Rejection::UnknownResource(uri.to_owned())),
+            _ => Ok(ranked.into_iter().take(asked).map(|(_, id)| id).collect()),
         }
     }
 }

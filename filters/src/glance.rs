@@ -1,13 +1,21 @@
 //! A glance at an answer while it passes: is it there, and is it whole? Only the outline is looked at
 //! (brackets, strings, the keys of the outermost object); nothing is kept, and nothing else is judged.
 
+use crate::json;
 use memchr::memchr2;
 
-/// No key that matters is longer.
-const KEY_BYTES_MAX: usize = 6;
+/// No key that matters is longer, even if each of its letters is escaped.
+const KEY_BYTES_MAX: usize = 6 * 6;
+
+/// What an answer brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Result,
+    Error,
+}
 
 /// The outline of one JSON text, in pieces that split where they like.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outline {
     depth: usize,
     in_string: bool,
@@ -15,9 +23,24 @@ pub struct Outline {
     /// The beginning of the last string, with its length.
     string: [u8; KEY_BYTES_MAX],
     string_bytes: usize,
-    has_outcome: bool,
+    outcome: Option<Outcome>,
     is_closed: bool,
     is_broken: bool,
+}
+
+impl Default for Outline {
+    fn default() -> Outline {
+        Outline {
+            depth: 0,
+            in_string: false,
+            after_backslash: false,
+            string: [0; KEY_BYTES_MAX],
+            string_bytes: 0,
+            outcome: None,
+            is_closed: false,
+            is_broken: false,
+        }
+    }
 }
 
 impl Outline {
@@ -30,7 +53,12 @@ impl Outline {
 
     /// Whether this is a whole object that has a `result` or an `error`.
     pub fn is_answer(&self) -> bool {
-        self.is_closed && !self.is_broken && self.has_outcome
+        self.is_closed && !self.is_broken && self.outcome.is_some()
+    }
+
+    /// Which of the two it has; known as soon as the key was seen.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
     }
 
     /// Whether it can never become one.
@@ -40,14 +68,15 @@ impl Outline {
 
     fn within_string<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         if std::mem::take(&mut self.after_backslash) {
-            return piece.split_first().map_or(&[], |(_, behind)| behind);
+            let (escaped, behind) = piece.split_at(piece.len().min(1));
+            self.remember(escaped);
+            return behind;
         }
         let end = memchr2(b'"', b'\\', piece).unwrap_or(piece.len());
         let (text, behind) = piece.split_at(end);
         self.remember(text);
         match behind.split_first() {
             Some((b'\\', behind)) => {
-                // Whatever is escaped here: it is not as a key that matters is written.
                 self.remember(b"\\");
                 self.after_backslash = true;
                 behind
@@ -66,6 +95,17 @@ impl Outline {
         self.string_bytes = self.string_bytes.saturating_add(text.len());
     }
 
+    /// The last string, if it is a key that matters.
+    fn key(&self) -> Option<Outcome> {
+        let text = std::str::from_utf8(self.string.get(..self.string_bytes)?).ok()?;
+        let meaning = |key: &str| match key {
+            "result" => Some(Outcome::Result),
+            "error" => Some(Outcome::Error),
+            _ => None,
+        };
+        if text.contains('\\') { meaning(&json::unquote(&format!("\"{text}\""))) } else { meaning(text) }
+    }
+
     fn between_strings<'p>(&mut self, byte: u8, behind: &'p [u8]) -> &'p [u8] {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -81,8 +121,7 @@ impl Outline {
                 self.string_bytes = 0;
             }
             b':' if self.depth == 1 => {
-                let key = self.string.get(..self.string_bytes).unwrap_or_default();
-                self.has_outcome |= matches!(key, b"result" | b"error");
+                self.outcome = self.outcome.or(self.key());
             }
             _ => {}
         }
@@ -93,15 +132,21 @@ impl Outline {
 /// Watches an event stream for the answer.
 #[derive(Debug, Default)]
 pub struct Watch {
+    /// How much of a byte order mark was seen; all of it, where there is none.
+    mark: usize,
     line: Line,
     /// A line ended with a carriage return; a newline behind it belongs to it.
     after_carriage_return: bool,
     in_event: bool,
     event: Outline,
-    has_answer: bool,
+    answer: Option<Outcome>,
+    has_event: bool,
 }
 
 const DATA: &[u8] = b"data:";
+
+/// A stream may begin with it (WHATWG HTML, 9.2.5).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What is known of the line so far.
 #[derive(Debug)]
@@ -120,7 +165,7 @@ impl Default for Line {
 
 impl Watch {
     pub fn push(&mut self, chunk: &[u8]) {
-        let mut rest = chunk;
+        let mut rest = self.behind_mark(chunk);
         while let Some((first, behind)) = rest.split_first() {
             if std::mem::take(&mut self.after_carriage_return) && *first == b'\n' {
                 rest = behind;
@@ -140,9 +185,31 @@ impl Watch {
         }
     }
 
+    fn behind_mark<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
+        let mut rest = chunk;
+        while let (Some(wanted), Some((byte, behind))) = (BYTE_ORDER_MARK.get(self.mark), rest.split_first()) {
+            if wanted != byte {
+                self.mark = BYTE_ORDER_MARK.len();
+                return rest;
+            }
+            (self.mark, rest) = (self.mark + 1, behind);
+        }
+        rest
+    }
+
+    /// What the answer is, as soon as it is known.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.answer.or(self.event.outcome())
+    }
+
+    /// Whether an event was whole.
+    pub fn has_event(&self) -> bool {
+        self.has_event
+    }
+
     /// Whether some event was an answer.
     pub fn has_answer(&self) -> bool {
-        self.has_answer
+        self.answer.is_some()
     }
 
     /// Whether the stream is between two events, so that one more may follow.
@@ -172,7 +239,9 @@ impl Watch {
     fn end_line(&mut self) {
         match std::mem::take(&mut self.line) {
             Line::Begun(0) => {
-                self.has_answer |= std::mem::take(&mut self.event).is_answer();
+                let event = std::mem::take(&mut self.event);
+                self.answer = self.answer.or(event.outcome().filter(|_| event.is_answer()));
+                self.has_event |= event.is_closed;
                 self.in_event = false;
             }
             Line::Data => self.event.push(b"\n"),
@@ -193,6 +262,8 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"result":{"text":"a \"}\" b\\"}}"#, true),
             (" {\"error\" : {\"code\":1} }\r\n", true),
             (r#"{"result":1e400,"id":null}"#, true),
+            (r#"{"\u0072\u0065\u0073\u0075\u006c\u0074":1}"#, true),
+            (r#"{"\u0072esults":1,"err\\or":2}"#, false),
             (deep.as_str(), true),
             (r#"{"method":"notifications/message","params":{"data":{"error":"x","result":1}}}"#, false),
             (r#"{"method":"result","params":["error"]}"#, false),
@@ -224,6 +295,7 @@ mod tests {
             ("data: {\"id\":1,\rdata: \"result\":1}\r\r", true, true),
             ("data: {\"result\":1}\n\ndata: {\"met", true, false),
             ("data: {\"result\":1}\n", false, false),
+            ("\u{feff}data: {\"result\":1}\n\n", true, true),
             ("data: {\"method\":\"x\",\"params\":{\"error\":1}}\n\n", false, true),
             ("id: {\"result\":1}\n\n", false, true),
             ("datum: {\"result\":1}\n\n", false, true),

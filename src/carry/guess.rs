@@ -1,15 +1,20 @@
 //! A resource that several servers may have: they are asked one after the other, which is safe
-//! because reading changes nothing. The first that has it answers; the last word is the last one's.
+//! because reading changes nothing. The first that has it answers, as if it had been asked alone.
 
-use super::deadline::Deadline;
-use super::relay::{Form, read_head};
-use super::{AnswerHead, Conversation, Downstream, Stop, Trace};
-use crate::upstream::Link;
+use super::{AnswerHead, Conversation, Downstream, Gone, Stop, Trace, timed_out_after};
 use bytes::Bytes;
-use http::HeaderValue;
-use tollbridge_filters::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tollbridge_filters::glance::{Outcome, Outline, Watch};
+use tollbridge_filters::headers::media_type;
 use tollbridge_filters::names::ServerId;
-use tollbridge_filters::sse::Events;
+
+/// How long the next one waits for one that says nothing.
+const GUESS_LAST: Duration = Duration::from_secs(5);
+
+/// An answer that has not said by then what it is, is one.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 
 impl Conversation<'_> {
     pub(super) async fn guess<D: Downstream>(
@@ -18,76 +23,138 @@ impl Conversation<'_> {
         down: &mut D,
         trace: &mut Trace,
     ) -> Result<(), Stop> {
-        let Some((last, others)) = guesses.split_last() else {
-            return Ok(());
-        };
-        for server in others {
-            match self.fetch(server, down, trace).await {
-                Ok(Some(message)) => return pass(message, down, trace).await,
-                Err(Stop::Gone) => return Err(Stop::Gone),
-                // Not here, or not to be had from here: the next one may have it.
-                Ok(None) | Err(_) => {}
+        let mut failed = None;
+        for (place, server) in guesses.iter().enumerate() {
+            let is_last = place + 1 == guesses.len();
+            if is_last && failed.is_none() {
+                return self.hold(server, down, trace).await;
             }
+            let mut undecided = Undecided::before(down);
+            match self.ask(server, &mut undecided, trace).await {
+                Err(Stop::Gone) => return Err(Stop::Gone),
+                done if undecided.is_decided() => return done,
+                Ok(()) => {}
+                Err(stop) => failed = failed.or(Some((server, stop))),
+            }
+            *trace = Trace { request_id: std::mem::take(&mut trace.request_id), ..Trace::default() };
         }
-        self.hold(last, down, trace).await
+        // Nobody else has it; whoever could not say so may.
+        failed.map_or(Ok(()), |(server, stop)| {
+            trace.server = Some(server.clone());
+            Err(stop)
+        })
     }
 
-    /// The server's answer if it has the resource.
-    async fn fetch<D: Downstream>(
+    async fn ask<D: Downstream>(
         &self,
         server: &ServerId,
-        down: &mut D,
+        down: &mut Undecided<'_, D>,
         trace: &mut Trace,
-    ) -> Result<Option<Bytes>, Stop> {
-        let pool = self.pool(server)?;
-        trace.server = Some(server.clone());
-        let deadline = Deadline::start(&pool.server.timeout, "");
-        let (endpoint, mut link) = match &self.carry.session {
-            None => self.send_to_any(&pool, down, &deadline).await?,
-            Some(session) => self.send_in_session(session, &pool, down, &deadline).await?,
-        };
-        trace.endpoint = Some(endpoint.addr);
-        let bytes_max = self.gateway.live().conf.limits.response_bytes;
-        let read = tokio::time::timeout_at(deadline.at().into(), read(&mut link, bytes_max)).await;
-        link.close().await;
-        Ok(read.ok().flatten().filter(|message| has_result(message)))
-    }
-}
-
-/// The message in an answer; `None` where there is none that could be one.
-async fn read(link: &mut Link, bytes_max: usize) -> Option<Bytes> {
-    let (_, form) = read_head(link);
-    let mut body = Vec::new();
-    let mut events = Events::default();
-    while let Some(chunk) = link.chunk().await.ok()? {
-        match form {
-            Form::Json => body.extend_from_slice(&chunk),
-            Form::Events => {
-                let complete = events.push(&chunk, bytes_max).ok()?;
-                if let Some(answer) = complete.into_iter().find(|data| has_result(data.as_bytes())) {
-                    return Some(answer.into());
-                }
+    ) -> Result<(), Stop> {
+        let decided = Arc::clone(&down.decided);
+        let too_long = async {
+            tokio::time::sleep(GUESS_LAST).await;
+            if decided.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
             }
-            Form::Other => return None,
-        }
-        if body.len() > bytes_max {
-            return None;
+        };
+        tokio::select! {
+            biased;
+            done = self.hold(server, down, trace) => done,
+            () = too_long => Err(Stop::Failed(timed_out_after(server, GUESS_LAST))),
         }
     }
-    Some(body.into())
 }
 
-fn has_result(message: &[u8]) -> bool {
-    let text = std::str::from_utf8(message).unwrap_or_default();
-    matches!(json::find(text, ["result"]), Ok(Some(_)))
+/// A client that gets the answer if it is no error; until that is known it is held.
+struct Undecided<'d, D> {
+    down: &'d mut D,
+    head: Option<AnswerHead>,
+    glance: Glance,
+    held: Vec<Bytes>,
+    decided: Arc<AtomicBool>,
+    is_error: bool,
 }
 
-async fn pass<D: Downstream>(message: Bytes, down: &mut D, trace: &mut Trace) -> Result<(), Stop> {
-    trace.status = 200;
-    trace.response_bytes = message.len();
-    let content_type = HeaderValue::from_static("application/json");
-    let content_length = Some(message.len() as u64);
-    down.begin(AnswerHead { status: 200, content_type, content_length, retry_after: None }).await?;
-    down.chunk(message).await?;
-    Ok(down.end().await?)
+enum Glance {
+    Json(Outline),
+    Events(Watch),
+}
+
+impl<D: Downstream> Undecided<'_, D> {
+    fn before(down: &mut D) -> Undecided<'_, D> {
+        let glance = Glance::Json(Outline::default());
+        Undecided { down, head: None, glance, held: Vec::new(), decided: Arc::default(), is_error: false }
+    }
+
+    fn is_decided(&self) -> bool {
+        self.decided.load(Ordering::Relaxed)
+    }
+
+    async fn decide(&mut self) -> Result<(), Gone> {
+        self.decided.store(true, Ordering::Relaxed);
+        if let Some(head) = self.head.take() {
+            self.down.begin(head).await?;
+        }
+        for chunk in std::mem::take(&mut self.held) {
+            self.down.chunk(chunk).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Downstream> Downstream for Undecided<'_, D> {
+    async fn begin(&mut self, head: AnswerHead) -> Result<(), Gone> {
+        if media_type(head.content_type.to_str().unwrap_or_default()) == "text/event-stream" {
+            self.glance = Glance::Events(Watch::default());
+        }
+        self.head = Some(head);
+        Ok(())
+    }
+
+    async fn chunk(&mut self, chunk: Bytes) -> Result<(), Gone> {
+        if self.is_decided() {
+            return self.down.chunk(chunk).await;
+        }
+        let outcome = self.glance.push(&chunk);
+        self.is_error |= outcome == Some(Outcome::Error);
+        if self.is_error {
+            self.held.clear();
+            return Ok(());
+        }
+        self.held.push(chunk);
+        let held: usize = self.held.iter().map(Bytes::len).sum();
+        match outcome.is_some() || self.glance.has_spoken() || held > HELD_BYTES_MAX {
+            true => self.decide().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), Gone> {
+        if self.is_decided() { self.down.end().await } else { Ok(()) }
+    }
+
+    async fn gone(&mut self) {
+        self.down.gone().await;
+    }
+}
+
+impl Glance {
+    fn push(&mut self, chunk: &[u8]) -> Option<Outcome> {
+        match self {
+            Glance::Json(outline) => {
+                outline.push(chunk);
+                outline.outcome()
+            }
+            Glance::Events(watch) => {
+                watch.push(chunk);
+                watch.outcome()
+            }
+        }
+    }
+
+    /// Whoever tells of its progress is at work on it.
+    fn has_spoken(&self) -> bool {
+        matches!(self, Glance::Events(watch) if watch.has_event())
+    }
 }

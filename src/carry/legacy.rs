@@ -2,16 +2,18 @@
 //! is first needed, and the messages of a session that are no requests.
 
 use super::deadline::Deadline;
-use super::{Conversation, Downstream, Interrupted, Stop, Trace, relay, timed_out};
-use crate::failure::{Failure, Outcome};
+use super::{Conversation, Downstream, Interrupted, Relay, Stop, Trace, timed_out};
+use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::session::{Introduction, Opened, Upstreams};
+use crate::session::{Introduction, NotOpened, Opened, Upstreams};
 use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, Vigour};
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
+use tollbridge_filters::permit;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Effect, Notice, Reach};
 use tollbridge_filters::session::Session;
@@ -47,9 +49,10 @@ impl Conversation<'_> {
     ) -> Result<(), Stop> {
         let mut may_go_on = self.carry.effect == Effect::Read;
         loop {
-            let (endpoint, link) = self.send_in_session(session, pool, down, deadline).await?;
-            trace.endpoint = Some(endpoint.addr);
-            match relay::relay(self, pool, &endpoint, link, down, deadline, trace).await {
+            let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
+            let in_session = opened.id.is_some();
+            let (conversation, endpoint) = (self, &endpoint);
+            match (Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => forget(upstreams, &pool.server.id).await,
                 done => return done,
             }
@@ -61,20 +64,23 @@ impl Conversation<'_> {
 
     /// Sends within the upstream session. Where the endpoint that holds it cannot be reached, the
     /// session is lost with it.
-    pub(super) async fn send_in_session<D: Downstream>(
+    async fn send_in_session<D: Downstream>(
         &self,
         session: &Session,
         pool: &Arc<Pool>,
         down: &mut D,
         deadline: &Deadline,
-    ) -> Result<(InFlight, Link), Stop> {
+        trace: &mut Trace,
+    ) -> Result<(InFlight, Opened, Link), Stop> {
         let upstreams = upstreams(self.gateway, session);
+        let introduction = introduction(session, self.forwarded);
         let id = &pool.server.id;
         let is_read = self.carry.effect == Effect::Read;
         for tries in 1.. {
-            let (endpoint, opened) = open(pool, &upstreams, session, is_read, deadline).await?;
+            let (endpoint, opened) = open(pool, &upstreams, &introduction, is_read, deadline).await?;
+            trace.endpoint = Some(endpoint.addr);
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
-                Ok(link) => return Ok((endpoint, link)),
+                Ok(link) => return Ok((endpoint, opened, link)),
                 Err(Interrupted::Stop(stop)) => return Err(stop),
                 Err(Interrupted::Fault(fault)) => {
                     pool.failed(&endpoint);
@@ -106,27 +112,29 @@ impl Conversation<'_> {
 async fn open(
     pool: &Pool,
     upstreams: &Upstreams,
-    session: &Session,
+    client: &Introduction<'_>,
     is_read: bool,
     deadline: &Deadline,
 ) -> Result<(InFlight, Opened), Stop> {
     let place = upstreams.at(&pool.server.id);
     let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
     let mut slot = tokio::time::timeout_at(deadline.at().into(), place.lock()).await.map_err(|_| late())?;
-    if let Some((opened, endpoint)) = slot.as_ref().and_then(|opened| Some((opened, pool.at(opened.addr)?))) {
-        if !pool.has_lost_sessions(&endpoint).await {
-            return Ok((endpoint, opened.clone()));
-        }
-        let holds_state = slot.take().is_some_and(|opened| opened.id.is_some());
-        if holds_state && !is_read {
-            return Err(Stop::Rejected(Rejection::SessionNotFound));
+    if let Some(opened) = slot.take() {
+        match pool.at(opened.addr) {
+            Some(endpoint) if !pool.has_lost_sessions(&endpoint).await => {
+                *slot = Some(opened.clone());
+                return Ok((endpoint, opened));
+            }
+            // It is not what it was, or not there any more, and what the client built up is gone with it.
+            _ if opened.id.is_some() && !is_read => return Err(Stop::Rejected(Rejection::SessionNotFound)),
+            _ => {}
         }
     }
     let mut tried = Vec::new();
-    let mut why = "it has no address; is its name resolved?".to_owned();
+    let mut why = NotOpened::Otherwise("it has no address; is its name resolved?".to_owned());
     // Opening may be repeated: at worst there is a session that nobody uses.
     while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
-        match open_at(pool, &endpoint, session, upstreams.level().as_deref(), deadline).await {
+        match open_at(pool, &endpoint, client, upstreams.level().as_deref(), deadline).await {
             Ok(opened) => {
                 *slot = Some(opened.clone());
                 return Ok((endpoint, opened));
@@ -144,7 +152,11 @@ async fn open(
             }
         }
     }
-    Err(Stop::Failed(Failure { outcome: Outcome::NotSent, ..Failure::unavailable(&pool.server.id, why) }))
+    let reason = match why {
+        NotOpened::Credential(status) => Reason::Credential(status),
+        NotOpened::Otherwise(why) => Reason::Unavailable(why),
+    };
+    Err(Stop::Failed(Failure { server: pool.server.id.clone(), reason, outcome: Outcome::NotSent }))
 }
 
 /// Opens a session at one endpoint, in its turn; no longer than the endpoint is worth waiting for. Where
@@ -152,14 +164,13 @@ async fn open(
 async fn open_at(
     pool: &Pool,
     endpoint: &InFlight,
-    session: &Session,
+    client: &Introduction<'_>,
     level: Option<&str>,
     deadline: &Deadline,
-) -> Result<Opened, String> {
-    let introduction = introduction(session);
+) -> Result<Opened, NotOpened> {
     let opening = async {
         let _turn = endpoint.openings.acquire().await.map_err(|closed| closed.to_string())?;
-        Opened::open(&pool.server, endpoint, &introduction, level).await
+        Opened::open(&pool.server, endpoint, client, level).await
     };
     let given_up = async {
         loop {
@@ -175,20 +186,20 @@ async fn open_at(
     tokio::select! {
         biased;
         opened = opening => opened,
-        () = given_up => Err("it answers no probes".to_owned()),
-        () = tokio::time::sleep(worth) => Err(format!("it opened no session in {worth:?}")),
+        () = given_up => Err(NotOpened::Otherwise("it answers no probes".to_owned())),
+        () = tokio::time::sleep(worth) => Err(NotOpened::Otherwise(format!("it opened no session in {worth:?}"))),
     }
 }
 
 /// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in
 /// the course of a call reaches the client and the answer comes back. Behind `/mcp` that is not
 /// there yet, so nothing is declared that could not be kept.
-fn introduction(session: &Session) -> Introduction<'_> {
+fn introduction<'i>(session: &'i Session, headers: &'i HeaderMap) -> Introduction<'i> {
     let capabilities = match session.scope {
         Scope::One(_) => session.capabilities.as_str(),
         Scope::All => "{}",
     };
-    Introduction { version: &session.version, capabilities, client_info: &session.client_info }
+    Introduction { version: &session.version, capabilities, client_info: &session.client_info, headers }
 }
 
 fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
@@ -212,9 +223,16 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
             Reach::Opened | Reach::Level(_) => true,
             Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
         };
-        // A place that is locked is just being opened: its server does not know the session yet.
-        let opened = place.try_lock().ok().and_then(|slot| slot.clone());
-        let Some((pool, opened)) = gateway.pool(&server).zip(opened).filter(|_| meant) else {
+        if !meant || !permit::execute(&notice.principal, &server) {
+            continue;
+        }
+        // A place that is locked is just being opened: its server does not know the session yet. But
+        // it will know the request that is to be cancelled.
+        let opened = match notice.reach {
+            Reach::Holder(_) => place.lock().await.clone(),
+            _ => place.try_lock().ok().and_then(|slot| slot.clone()),
+        };
+        let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
             continue;
         };
         if let Err(why) = tell(&pool, &opened, &notice).await {
@@ -235,7 +253,7 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
         session: opened.id.as_deref(),
         method: "",
         name: None,
-        forwarded: None,
+        forwarded: Some(&opened.headers),
     };
     let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, fields, body_bytes: body.len() };
     let told = async {

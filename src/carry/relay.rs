@@ -20,42 +20,10 @@ const HELD_BYTES_MAX: usize = 64 * 1024;
 
 const NO_ANSWER: &str = "its body is no JSON-RPC answer, or not all of one";
 
-pub(super) enum Form {
+enum Form {
     Json,
     Events,
     Other,
-}
-
-pub(super) async fn relay<D: Downstream>(
-    conversation: &Conversation<'_>,
-    pool: &Pool,
-    endpoint: &Endpoint,
-    mut link: Link,
-    down: &mut D,
-    deadline: &mut Deadline,
-    trace: &mut Trace,
-) -> Result<(), Stop> {
-    let (head, form) = read_head(&link);
-    trace.status = head.status;
-    let mut relay = Relay { conversation, pool, endpoint, link: &mut link, down, deadline, trace };
-    let encoded = relay.link.head().is_some_and(|head| {
-        head.headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-    });
-    let done = match (head.status, form) {
-        _ if encoded => Err(relay.bad_reply("it is encoded although identity was asked for")),
-        (200, Form::Events) => relay.events(head).await,
-        (200, Form::Json) => relay.json(head).await,
-        (_, form) => relay.refused(head, form).await,
-    };
-    if trace.broken_off {
-        pool.failed(endpoint);
-    } else if done.is_ok() && trace.status < 500 {
-        endpoint.health.answered();
-    } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
-        pool.failed(endpoint);
-    }
-    link.close().await;
-    done
 }
 
 /// That somebody calls too often says nothing about the endpoint's health.
@@ -63,7 +31,7 @@ fn counts(failure: &Failure) -> bool {
     !matches!(failure.reason, Reason::Overloaded { status: 429, .. })
 }
 
-pub(super) fn read_head(link: &Link) -> (AnswerHead, Form) {
+fn read_head(link: &Link) -> (AnswerHead, Form) {
     let field = |name| link.head().and_then(|head| head.headers.get(name)).cloned();
     let content_type = field(CONTENT_TYPE).unwrap_or_else(|| HeaderValue::from_static(""));
     let form = match media_type(content_type.to_str().unwrap_or_default()).as_str() {
@@ -76,17 +44,51 @@ pub(super) fn read_head(link: &Link) -> (AnswerHead, Form) {
     (AnswerHead { status, content_type, content_length: length, retry_after: field(RETRY_AFTER) }, form)
 }
 
-struct Relay<'r, 'c, D> {
-    conversation: &'r Conversation<'c>,
-    pool: &'r Pool,
-    endpoint: &'r Endpoint,
-    link: &'r mut Link,
-    down: &'r mut D,
-    deadline: &'r mut Deadline,
-    trace: &'r mut Trace,
+/// An answer on its way from the server to the client.
+pub(super) struct Relay<'r, 'c, D> {
+    pub(super) conversation: &'r Conversation<'c>,
+    pub(super) pool: &'r Pool,
+    pub(super) endpoint: &'r Endpoint,
+    pub(super) link: Link,
+    pub(super) down: &'r mut D,
+    pub(super) deadline: &'r mut Deadline,
+    pub(super) trace: &'r mut Trace,
+    /// Whether the server gave a session id, and so can have lost the session.
+    pub(super) in_session: bool,
 }
 
 impl<D: Downstream> Relay<'_, '_, D> {
+    pub(super) async fn run(mut self) -> Result<(), Stop> {
+        let done = self.answer().await;
+        if self.trace.broken_off {
+            self.pool.failed(self.endpoint);
+        } else if done.is_ok() && self.trace.status < 500 {
+            self.endpoint.health.answered();
+        } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
+            self.pool.failed(self.endpoint);
+        }
+        if self.trace.status == 429 {
+            let after = self.link.head().and_then(|head| head.headers.get(RETRY_AFTER)?.to_str().ok());
+            self.pool.overloaded(self.endpoint, after);
+        }
+        self.link.close().await;
+        done
+    }
+
+    async fn answer(&mut self) -> Result<(), Stop> {
+        let (head, form) = read_head(&self.link);
+        self.trace.status = head.status;
+        let encoded = self.link.head().is_some_and(|head| {
+            head.headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+        });
+        match (head.status, form) {
+            _ if encoded => Err(self.bad_reply("it is encoded although identity was asked for")),
+            (200, Form::Events) => self.events(head).await,
+            (200, Form::Json) => self.json(head).await,
+            (_, form) => self.refused(head, form).await,
+        }
+    }
+
     /// An event stream: every chunk goes on when it comes.
     async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
@@ -190,11 +192,12 @@ impl<D: Downstream> Relay<'_, '_, D> {
             return Err(self.failed(Reason::Credential(status)));
         }
         let body = match form {
-            Form::Json => self.whole(HELD_BYTES_MAX).await?,
+            Form::Json => self.whole(self.conversation.gateway.live().conf.limits.response_bytes).await?,
             Form::Events | Form::Other => Bytes::new(),
         };
         let speaks = memmem::find(&body, b"\"jsonrpc\"").is_some() && memmem::find(&body, b"\"error\"").is_some();
-        if self.conversation.carry.session.is_some() && (status == 404 || status == 400 && is_transport_error(&body)) {
+        let is_answer = speaks && !is_transport_error(&body);
+        if self.in_session && !is_answer && (status == 404 || status == 400 && speaks) {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
         match status {
@@ -220,7 +223,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
         while let Some(chunk) = self.next().await? {
             body.extend_from_slice(&chunk);
             if body.len() > bytes_max {
-                return Err(self.bad_reply("its error is longer than 64 KiB"));
+                return Err(self.bad_reply(&format!("its error is longer than {bytes_max} bytes")));
             }
         }
         Ok(body.into())

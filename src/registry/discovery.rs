@@ -99,7 +99,8 @@ impl Visit<'_> {
 
     async fn end(&self, session: &LegacySession) {
         if let Some(id) = &session.id {
-            crate::session::end_upstream(&self.pool.server, self.endpoint, &session.version, id).await;
+            let goodbye = crate::session::goodbye(&session.version, id);
+            crate::session::end_upstream(&self.pool.server, self.endpoint, &goodbye).await;
         }
     }
 

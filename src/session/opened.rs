@@ -2,9 +2,11 @@
 //! endpoint that opened it, and is never shared between clients.
 
 use crate::conf::Server;
-use crate::upstream::{Endpoint, Fault, Fields, Head, InFlight, Link, Question, Reply};
+use crate::upstream::{Endpoint, Fault, Fields, Head, InFlight, Link, Question, Reply, lasting};
 use bytes::Bytes;
+use http::HeaderMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tollbridge_filters::era::Era;
 
@@ -15,17 +17,35 @@ pub struct Opened {
     pub version: String,
     /// `None`: the server keeps no sessions.
     pub id: Option<String>,
+    /// Those of the client's headers that this server is to get (`forward_headers`), as they were when
+    /// the session was opened. What belongs to a session carries them, whoever sends it.
+    pub headers: Arc<HeaderMap>,
     has_logging: bool,
+}
+
+/// Why a server opened no session.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// The HTTP status that refused the gateway's credential.
+    Credential(u16),
+    Otherwise(String),
+}
+
+impl From<String> for NotOpened {
+    fn from(why: String) -> NotOpened {
+        NotOpened::Otherwise(why)
+    }
 }
 
 /// How long the gateway waits when it says goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What the client declared, to be declared for it.
+/// What the client declared, to be declared for it, and its headers that may go upstream.
 pub struct Introduction<'i> {
     pub version: &'i str,
     pub capabilities: &'i str,
     pub client_info: &'i str,
+    pub headers: &'i HeaderMap,
 }
 
 impl Opened {
@@ -35,30 +55,35 @@ impl Opened {
         endpoint: &InFlight,
         client: &Introduction<'_>,
         level: Option<&str>,
-    ) -> Result<Opened, String> {
+    ) -> Result<Opened, NotOpened> {
         let opened = Opened::begin(server, endpoint, client).await?;
         if let Err(why) = opened.settle(server, endpoint, level).await {
             // Nobody will ever use it.
             opened.end(server, endpoint).await;
-            return Err(why);
+            return Err(why.into());
         }
         Ok(opened)
     }
 
-    async fn begin(server: &Server, endpoint: &Endpoint, client: &Introduction<'_>) -> Result<Opened, String> {
+    async fn begin(server: &Server, endpoint: &Endpoint, client: &Introduction<'_>) -> Result<Opened, NotOpened> {
+        let headers = Arc::new(lasting(client.headers, server));
         let initialize = Question::initialize(client.version, client.capabilities, client.client_info);
+        let initialize = Question { headers: Some(&headers), ..initialize };
         let answer = initialize.ask(server, endpoint, server.timeout.call).await?;
-        let Reply::Result(result) = &answer.reply else {
-            return Err(format!("initialize was answered {} without a result", answer.status));
+        let result = match &answer.reply {
+            Reply::Result(result) => result,
+            _ if matches!(answer.status, 401 | 403) => return Err(NotOpened::Credential(answer.status)),
+            refused => return Err(refused.refusal(initialize.method, answer.status).into()),
         };
         let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
         let version = result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(client.version);
-        let has_logging = result.pointer("/capabilities/logging").is_some();
-        Ok(Opened { addr: endpoint.addr, version: version.to_owned(), id: answer.session, has_logging })
+        let (version, has_logging) = (version.to_owned(), result.pointer("/capabilities/logging").is_some());
+        Ok(Opened { addr: endpoint.addr, version, id: answer.session, headers, has_logging })
     }
 
     async fn settle(&self, server: &Server, endpoint: &Endpoint, level: Option<&str>) -> Result<(), String> {
         let initialized = Question::initialized(&self.version, self.id.as_deref());
+        let initialized = Question { headers: Some(&self.headers), ..initialized };
         // Saying it twice is no harm, and a busy server may close a connection that it takes for idle.
         if initialized.ask(server, endpoint, server.timeout.call).await.is_err() {
             initialized.ask(server, endpoint, server.timeout.call).await?;
@@ -74,22 +99,27 @@ impl Opened {
             return Ok(());
         }
         let question = Question::set_level(&self.version, self.id.as_deref(), level);
+        let question = Question { headers: Some(&self.headers), ..question };
         question.ask(server, endpoint, server.timeout.call).await.map(drop)
+    }
+
+    fn fields<'f>(&'f self, id: &'f str) -> Fields<'f> {
+        Fields { forwarded: Some(&self.headers), ..goodbye(&self.version, id) }
     }
 
     pub async fn end(&self, server: &Server, endpoint: &Endpoint) {
         if let Some(id) = &self.id {
-            end_upstream(server, endpoint, &self.version, id).await;
+            end_upstream(server, endpoint, &self.fields(id)).await;
         }
     }
 }
 
 /// Ends a session at a server. Whether it listens or not, we are done; but a connection that was just
 /// being closed must not keep the session at the server for ever.
-pub async fn end_upstream(server: &Server, endpoint: &Endpoint, version: &str, id: &str) {
+pub async fn end_upstream(server: &Server, endpoint: &Endpoint, goodbye: &Fields<'_>) {
     let farewell = async {
-        let said = say_goodbye(server, endpoint, version, id).await;
-        if said.is_ok() { said } else { say_goodbye(server, endpoint, version, id).await }
+        let said = say(server, endpoint, goodbye).await;
+        if said.is_ok() { said } else { say(server, endpoint, goodbye).await }
     };
     let why = match tokio::time::timeout(FAREWELL, farewell).await {
         Ok(Ok(())) => return,
@@ -99,10 +129,13 @@ pub async fn end_upstream(server: &Server, endpoint: &Endpoint, version: &str, i
     tracing::debug!(server = %server.id, endpoint = %endpoint.addr, %why, "a session could not be ended there");
 }
 
-async fn say_goodbye(server: &Server, endpoint: &Endpoint, version: &str, id: &str) -> Result<(), Fault> {
-    let fields =
-        Fields { era: Era::Legacy, version: Some(version), session: Some(id), method: "", name: None, forwarded: None };
-    let head = Head { verb: "DELETE", server, endpoint, fields, body_bytes: 0 };
+/// What a `DELETE` of a session says of it.
+pub fn goodbye<'f>(version: &'f str, id: &'f str) -> Fields<'f> {
+    Fields { era: Era::Legacy, version: Some(version), session: Some(id), method: "", name: None, forwarded: None }
+}
+
+async fn say(server: &Server, endpoint: &Endpoint, goodbye: &Fields<'_>) -> Result<(), Fault> {
+    let head = Head { verb: "DELETE", server, endpoint, fields: *goodbye, body_bytes: 0 };
     let mut link = Link::send(endpoint, &head, Bytes::new()).await?;
     link.answer().await?;
     while link.chunk().await?.is_some() {}

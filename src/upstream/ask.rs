@@ -6,6 +6,7 @@ use super::head::{Fields, Head};
 use super::link::Link;
 use crate::conf::Server;
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -26,6 +27,8 @@ pub struct Question<'q> {
     pub method: &'q str,
     /// An object.
     pub params: String,
+    /// Headers of the client on whose behalf it is asked.
+    pub headers: Option<&'q HeaderMap>,
 }
 
 #[derive(Debug)]
@@ -45,6 +48,16 @@ pub enum Reply {
     },
     /// No JSON-RPC answer to what was asked.
     Nothing,
+}
+
+impl Reply {
+    /// What an answer without a result says.
+    pub fn refusal(&self, method: &str, status: u16) -> String {
+        match self {
+            Reply::Error { code, message } => format!("{method} was answered with error {code} ({message})"),
+            _ => format!("{method} was answered with HTTP status {status} and no result"),
+        }
+    }
 }
 
 /// Why there is no answer, as text for operators.
@@ -72,7 +85,7 @@ impl Question<'_> {
             session: self.session,
             method: self.method,
             name: None,
-            forwarded: None,
+            forwarded: self.headers,
         };
         let head = Head { verb: "POST", server, endpoint, fields, body_bytes: body.len() };
         let mut link = Link::send(endpoint, &head, body).await.map_err(|fault| fault.to_string())?;

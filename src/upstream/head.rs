@@ -124,3 +124,9 @@ pub fn forwardable(downstream: &HeaderMap, configured: &[&HeaderName]) -> Header
     }
     forwarded
 }
+
+/// Those of them that tell a server whose session it is, and not of one request.
+pub fn lasting(forwarded: &HeaderMap, server: &Server) -> HeaderMap {
+    let configured = forwarded.iter().filter(|(name, _)| server.forward_headers.contains(name));
+    configured.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -21,14 +21,22 @@ impl<'q> Question<'q> {
             r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientInfo":{OWN_INFO},"io.modelcontextprotocol/clientCapabilities":{EVERY_CAPABILITY}}}"#
         );
         let params = format!("{{{members}{meta}}}");
-        Question { era: Era::Modern, version: None, session: None, id: Some(1), method, params }
+        Question { era: Era::Modern, version: None, session: None, id: Some(1), method, params, headers: None }
     }
 
     pub fn initialize(version: &str, capabilities: &str, client_info: &str) -> Question<'q> {
         let version = json::quote(version);
         let params =
             format!(r#"{{"protocolVersion":{version},"capabilities":{capabilities},"clientInfo":{client_info}}}"#);
-        Question { era: Era::Legacy, version: None, session: None, id: Some(0), method: "initialize", params }
+        Question {
+            era: Era::Legacy,
+            version: None,
+            session: None,
+            id: Some(0),
+            method: "initialize",
+            params,
+            headers: None,
+        }
     }
 
     pub fn initialized(version: &'q str, session: Option<&'q str>) -> Question<'q> {
@@ -37,7 +45,7 @@ impl<'q> Question<'q> {
 
     pub fn ping(version: &'q str, session: Option<&'q str>) -> Question<'q> {
         let (era, params) = (Era::Legacy, "{}".to_owned());
-        Question { era, version: Some(version), session, id: Some(1), method: "ping", params }
+        Question { era, version: Some(version), session, id: Some(1), method: "ping", params, headers: None }
     }
 
     pub fn set_level(version: &'q str, session: Option<&'q str>, level: &str) -> Question<'q> {

@@ -19,6 +19,7 @@ mod framing;
 mod matrix;
 mod metrics;
 mod protocol;
+mod resources;
 mod rules;
 mod rust_client;
 mod sessions;

@@ -4,7 +4,7 @@ use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, OTHER_KEY};
 use crate::harness::http::{Client, Response};
 use crate::harness::messages::{initialize, legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
-use crate::harness::recorder::{Recorded, Recorder, Speaks, TOOL};
+use crate::harness::recorder::{Recorded, Recorder, Reply, Speaks, TOOL};
 use crate::harness::{eventually, scaled};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -333,4 +333,146 @@ async fn a_cancellation_reaches_the_server_that_runs_the_call() {
         under_way.abort();
     }
     assert!(other.of("notifications/cancelled").is_empty(), "the other server has nothing to cancel");
+}
+
+const MEANT_FOR_ONE: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"action":"accept","content":{"secret":"s"}}}"#;
+const WITHOUT_AN_ID: &str = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"one__say"}}"#;
+
+/// What a client sends without asking anything reaches nobody whom it is not meant for.
+#[tokio::test]
+async fn answers_of_clients_and_calls_without_an_id_are_spread_to_nobody() {
+    let (one, two) = (Recorder::start(Speaks::Legacy, &[TOOL]).await, Recorder::start(Speaks::Legacy, &[TOOL]).await);
+    let gateway = before(&[("one", one.url()), ("two", two.url())]).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    for tool in ["one__say", "two__say"] {
+        assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, tool, "{}").await.unwrap().status, 200);
+    }
+    let roots = r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+    for body in [MEANT_FOR_ONE, WITHOUT_AN_ID, roots] {
+        assert_eq!(client.post("/mcp", &legacy(KEY, Some(&session)), body.as_bytes()).await.unwrap().status, 202);
+    }
+    for recorder in [&one, &two] {
+        eventually("what came last arrived", 5, || async { recorder.of("notifications/roots/list_changed").pop() })
+            .await;
+        let bodies: Vec<String> = recorder.requests().iter().map(Recorded::text).collect();
+        assert!(!bodies.iter().any(|body| body == MEANT_FOR_ONE || body == WITHOUT_AN_ID), "{bodies:?}");
+    }
+    // At an endpoint of its own there is no doubt whose question it answers.
+    let session = initialize(&mut client, "/mcp/one", KEY).await;
+    assert_eq!(legacy_call(&mut client, "/mcp/one", KEY, &session, "say", "{}").await.unwrap().status, 200);
+    client.post("/mcp/one", &legacy(KEY, Some(&session)), MEANT_FOR_ONE.as_bytes()).await.unwrap();
+    eventually("the answer arrived", 5, || async {
+        one.requests().into_iter().find(|request| request.text() == MEANT_FOR_ONE)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn headers_for_a_server_go_with_everything_of_a_session() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let more = format!(
+        "servers:\n  rec: {{url: \"{}\", health: {{interval: 1h}}, forward_headers: [x-tenant]}}",
+        recorder.url()
+    );
+    let gateway = start_discovered(&format!("{QUIET}\n{more}")).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    let quiet = recorder.requests().len();
+    let lines = [legacy(KEY, Some(&session)), vec!["X-Tenant: t1".to_owned()]].concat();
+    let body = legacy_request("1", "tools/call", r#"{"name":"rec__say","arguments":{}}"#);
+    assert_eq!(client.post("/mcp", &lines, body.as_bytes()).await.unwrap().status, 200);
+    client.request("DELETE", "/mcp", &legacy(KEY, Some(&session))).await.unwrap();
+    let sent = eventually("the session was ended", 5, || async {
+        let sent = recorder.requests().split_off(quiet);
+        (sent.last()?.verb() == "DELETE").then_some(sent)
+    })
+    .await;
+    assert_eq!(sent.len(), 4, "initialize, initialized, the call, the end");
+    assert!(sent.iter().all(|request| request.header("x-tenant") == Some("t1")), "{sent:?}");
+}
+
+/// What a server says of a request is not what it would say of a session, and a refused credential
+/// is not an absence.
+#[tokio::test]
+async fn a_refusal_is_told_from_a_lost_session() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let gateway = before(&[("rec", recorder.url())]).await;
+    let mut client = gateway.client().await;
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    let json = || "Content-Type: application/json\r\n".to_owned();
+    recorder.answers(move |request| {
+        Reply::Status("404 Not Found", json(), request.error(r#"{"code":-32601,"message":"no such tool"}"#))
+    });
+    let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_i64()), (404, Some(-32601)), "{}", answer.text());
+    recorder.answers(|_| Reply::Status("400 Bad Request", "Content-Type: text/html\r\n".to_owned(), "<p>no".into()));
+    let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_i64()), (502, Some(-31003)), "{}", answer.text());
+    recorder.answers(|_| Reply::Status("404 Not Found", String::new(), Vec::new()));
+    let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+    assert_eq!(answer.status, 404, "{}", answer.text());
+
+    recorder.answers_to("initialize", |_| Reply::Status("401 Unauthorized", String::new(), Vec::new()));
+    let session = initialize(&mut client, "/mcp", KEY).await;
+    let answer = legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap();
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_i64()), (502, Some(-31003)), "{}", answer.text());
+}
+
+/// What the client built up at an endpoint is gone with it, whoever took it away.
+#[tokio::test]
+async fn a_session_does_not_move_unseen_when_its_endpoint_is_removed() {
+    let (one, two) = (Recorder::start(Speaks::Legacy, &[TOOL]).await, Recorder::start(Speaks::Legacy, &[TOOL]).await);
+    let servers =
+        |urls: &[String]| format!("{QUIET}\nservers:\n  rec: {{endpoints: {urls:?}, health: {{interval: 1h}}}}");
+    let gateway = start_discovered(&servers(&[one.url(), two.url()])).await;
+    let mut client = gateway.client().await;
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let session = initialize(&mut client, "/mcp", KEY).await;
+        assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap().status, 200);
+        sessions.push(session);
+    }
+    let moved = two.calls().len();
+    assert!((1..4).contains(&moved), "both endpoints have sessions: {moved}");
+    gateway.reconfigure(&servers(&[one.url()]));
+    gateway.process.signal("HUP");
+    eventually("the endpoint is removed", 5, || async {
+        let port = format!("127.0.0.1:{}", two.port);
+        (!gateway.metrics().await.contains(&port)).then_some(())
+    })
+    .await;
+    let mut gone = 0;
+    for session in &sessions {
+        let answer = legacy_call(&mut client, "/mcp", KEY, session, "rec__say", "{}").await.unwrap();
+        assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
+        gone += usize::from(answer.status == 404);
+    }
+    assert_eq!(gone, moved, "every session that was there is said to be gone");
+}
+
+/// Idle sessions are closed upstream in the background: a server that hangs holds up nothing else.
+#[tokio::test]
+async fn a_server_that_does_not_say_goodbye_holds_up_no_reload() {
+    let recorder = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let servers = format!("servers:\n  rec: {{url: \"{}\", health: {{interval: 1h}}}}", recorder.url());
+    let start = format!("session: {{idle: 1s}}\n{QUIET}\n{servers}");
+    let gateway = start_discovered(&start).await;
+    let mut client = gateway.client().await;
+    for _ in 0..4 {
+        let session = initialize(&mut client, "/mcp", KEY).await;
+        assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, "rec__say", "{}").await.unwrap().status, 200);
+    }
+    recorder.hangs("");
+    eventually("idle sessions are being closed", 10, || async {
+        recorder.requests().into_iter().find(|request| request.verb() == "DELETE")
+    })
+    .await;
+    gateway.reconfigure(&format!("{start}\n  other: {{url: \"{}\"}}", recorder.url()));
+    let asked = Instant::now();
+    gateway.process.signal("HUP");
+    let reloaded =
+        || async { (gateway.sample("tollbridge_config_reload_total{result=\"ok\"}").await > 0.0).then_some(()) };
+    eventually("the configuration is reloaded", 10, reloaded).await;
+    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
 }

@@ -67,7 +67,7 @@ impl Kind {
 }
 
 /// One tool, prompt, resource or template.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Name, URI or URI template.
     pub key: String,
@@ -121,7 +121,7 @@ struct List {
 
 /// Ranks of [`Offer::rank`].
 pub(super) const LISTED: u8 = 0;
-const FITS_TEMPLATE: u8 = 1;
+pub(super) const FITS_TEMPLATE: u8 = 1;
 const MAY_HAVE: u8 = 2;
 
 impl Offer {

@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ type Script = dyn Fn(&Recorded) -> Reply + Send + Sync;
 struct Shared {
     speaks: Speaks,
     tools: String,
-    script: Mutex<Arc<Script>>,
+    scripts: Mutex<HashMap<&'static str, Arc<Script>>>,
     /// Methods whose next request each is lost with its connection.
     losses: Mutex<Vec<&'static str>>,
     /// Methods that are not answered.
@@ -79,9 +80,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             speaks,
             tools: tools.join(","),
-            script: Mutex::new(Arc::new(|request: &Recorded| {
-                Reply::Json(request.result(r#"{"content":[],"resultType":"complete"}"#))
-            })),
+            scripts: Mutex::default(),
             losses: Mutex::default(),
             hanging: Mutex::default(),
             accept_pause: Mutex::default(),
@@ -95,7 +94,17 @@ impl Recorder {
 
     /// How calls are answered from now on.
     pub fn answers(&self, script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) {
-        *self.shared.script.lock().unwrap() = Arc::new(script);
+        self.answers_to("tools/call", script);
+    }
+
+    /// The same for another method.
+    pub fn answers_to(&self, method: &'static str, script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) {
+        self.shared.scripts.lock().unwrap().insert(method, Arc::new(script));
+    }
+
+    /// One result for every request with this method.
+    pub fn results(&self, method: &'static str, result: &'static str) {
+        self.answers_to(method, move |request| Reply::Json(request.result(result)));
     }
 
     /// So many of the next requests with this method are not answered; their connections end.
@@ -186,8 +195,16 @@ impl Recorded {
 
     /// An answer to this request with this result; its id is as it was sent.
     pub fn result(&self, result: &str) -> Vec<u8> {
+        self.answer("result", result)
+    }
+
+    pub fn error(&self, error: &str) -> Vec<u8> {
+        self.answer("error", error)
+    }
+
+    fn answer(&self, member: &str, value: &str) -> Vec<u8> {
         let id = self.message().and_then(|message| message.id).map_or("null", RawValue::get);
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes()
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#).into_bytes()
     }
 }
 
@@ -268,11 +285,14 @@ impl Shared {
         if self.speaks == Speaks::Legacy && declared.is_some_and(|declared| declared != version) {
             return Reply::Status("400 Bad Request", String::new(), Vec::new());
         }
-        let script = || Arc::clone(&self.script.lock().unwrap())(request);
+        let script = self.scripts.lock().unwrap().get(request.method().as_str()).map(Arc::clone);
+        if let Some(script) = script {
+            return script(request);
+        }
         let json = |result: &str| Reply::Json(request.result(result));
         let tools = &self.tools;
         match (self.speaks, request.method().as_str()) {
-            (_, "tools/call") => script(),
+            (_, "tools/call") => json(r#"{"content":[],"resultType":"complete"}"#),
             (_, "tools/list") => json(&format!(r#"{{"tools":[{tools}],"resultType":"complete"}}"#)),
             (Speaks::Modern, "server/discover") => json(
                 r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"public"}"#,
