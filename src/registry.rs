@@ -3,7 +3,7 @@
 
 mod discovery;
 
-pub use discovery::discover;
+pub use discovery::{Found, discover};
 
 use crate::clock;
 use arc_swap::ArcSwap;
@@ -47,20 +47,20 @@ impl Registry {
     }
 
     /// A server told what it offers.
-    pub fn found(&self, id: &ServerId, offer: Offer) {
+    pub fn found(&self, id: &ServerId, offer: Offer) -> Arc<Offer> {
         let current = self.snapshot();
-        let unchanged = current
-            .server(id)
-            .is_some_and(|server| server.state == State::Ready && server.offer.as_deref() == Some(&offer));
-        if unchanged {
-            return;
+        let known = current.server(id).filter(|server| server.state == State::Ready);
+        if let Some(same) = known.and_then(|server| server.offer.as_ref()).filter(|known| ***known == offer) {
+            return Arc::clone(same);
         }
+        let offer = Arc::new(offer);
         self.change(|known| {
             if let Some(server) = known.servers.get_mut(id) {
                 server.state = State::Ready;
-                server.offer = Some(Arc::new(offer));
+                server.offer = Some(Arc::clone(&offer));
             }
         });
+        offer
     }
 
     /// A server does not answer. What it offered before stays listed, and says since when it is
@@ -79,12 +79,6 @@ impl Registry {
                 server.state = next(server).unwrap_or(server.state);
             }
         });
-    }
-
-    /// Whether a server is known to be away.
-    pub fn is_lost(&self, id: &ServerId) -> bool {
-        let state = self.snapshot().server(id).map(|server| server.state);
-        matches!(state, Some(State::Stale { .. } | State::Unreachable { .. }))
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {

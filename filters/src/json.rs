@@ -10,6 +10,9 @@ pub type Span = Range<usize>;
 /// Nesting beyond this is refused; nobody needs it, and recursion needs a bound.
 pub const DEPTH_MAX: usize = 64;
 
+/// What a server's list may be nested, so that one bad entry does not hide the others.
+const TOLERATED_DEPTH_MAX: usize = 512;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("{0} at byte {1}")]
@@ -25,11 +28,19 @@ pub struct Scanner<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    depth_max: usize,
+    /// Whether a `\u` escape may be half a surrogate pair (RFC 8259, 8.2).
+    takes_lone_surrogates: bool,
 }
 
 impl<'t> Scanner<'t> {
     pub fn new(text: &'t str) -> Scanner<'t> {
-        Scanner { text, at: 0, depth: 0 }
+        Scanner { text, at: 0, depth: 0, depth_max: DEPTH_MAX, takes_lone_surrogates: false }
+    }
+
+    /// For finding the parts of a text that are then judged each by itself.
+    pub fn tolerant(text: &'t str) -> Scanner<'t> {
+        Scanner { depth_max: TOLERATED_DEPTH_MAX, takes_lone_surrogates: true, ..Scanner::new(text) }
     }
 
     /// The first byte of the next value.
@@ -99,7 +110,7 @@ impl<'t> Scanner<'t> {
         self.skip_space();
         self.take(bracket, if bracket == b'{' { "expected an object" } else { "expected an array" })?;
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(Malformed::TooDeep) } else { Ok(()) }
+        if self.depth > self.depth_max { Err(Malformed::TooDeep) } else { Ok(()) }
     }
 
     fn closes(&mut self, bracket: u8) -> bool {
@@ -145,6 +156,7 @@ impl<'t> Scanner<'t> {
                 Ok(())
             }
             Some(b'u') => match self.code_unit()? {
+                0xD800..=0xDFFF if self.takes_lone_surrogates => Ok(()),
                 0xD800..=0xDBFF => self.low_surrogate(),
                 0xDC00..=0xDFFF => Err(self.wrong("lone surrogate")),
                 _ => Ok(()),

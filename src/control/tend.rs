@@ -1,12 +1,13 @@
 //! Looking after one pool: its addresses, its health, and what its server offers.
 
 use crate::gateway::Gateway;
-use crate::registry::discover;
+use crate::registry::{Found, discover};
 use crate::upstream::Pool;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tollbridge_filters::era::Eras;
+use tollbridge_filters::catalog::Offer;
 
 /// A name's addresses are asked for this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
@@ -16,31 +17,40 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(5);
 
 pub(super) async fn tend(gateway: Arc<Gateway>, pool: Arc<Pool>, looked_at: mpsc::Sender<()>) {
-    let came_back = Notify::new();
+    let presence = Presence { is_up: AtomicBool::new(true), came_back: Notify::new() };
     refresh(&pool).await;
     tokio::join!(
-        keep_discovering(&gateway, &pool, &came_back, looked_at),
-        keep_checking(&gateway, &pool, &came_back),
-        keep_examining(&gateway, &pool, &came_back),
+        keep_discovering(&gateway, &pool, &presence, looked_at),
+        keep_checking(&gateway, &pool, &presence),
+        keep_examining(&gateway, &pool, &presence),
         keep_resolving(&pool),
     );
 }
 
-async fn keep_discovering(gateway: &Gateway, pool: &Pool, came_back: &Notify, looked_at: mpsc::Sender<()>) {
+/// Whether anybody of a pool answers probes.
+struct Presence {
+    is_up: AtomicBool,
+    came_back: Notify,
+}
+
+async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, looked_at: mpsc::Sender<()>) {
     let id = &pool.server.id;
-    let mut eras: Option<Eras> = None;
+    let mut before: Option<Arc<Offer>> = None;
     let mut retry = RETRY_FIRST;
     let mut is_first = Some(looked_at);
     let mut said = None;
     loop {
         let conf = gateway.live().conf.discovery;
-        let wait = match discover(pool, eras, conf.timeout).await {
-            Ok(offer) => {
-                eras = Some(offer.eras);
-                retry = RETRY_FIRST;
-                said = None;
-                gateway.registry.found(id, offer);
-                jittered(conf.interval)
+        let wait = match discover(pool, before.as_deref(), conf.timeout).await {
+            Ok(Found { offer, doubt }) => {
+                before = Some(gateway.registry.found(id, offer));
+                retry = if doubt.is_some() { (retry * 2).min(conf.interval) } else { RETRY_FIRST };
+                let wait = if doubt.is_some() { retry } else { conf.interval };
+                if let Some(doubt) = doubt.as_ref().filter(|_| said != doubt) {
+                    tracing::warn!(server = %id, %doubt, "the server could not be discovered whole");
+                }
+                said = doubt;
+                jittered(wait)
             }
             Err(reason) => {
                 // Said once, and again when it changes: a server may be away for days.
@@ -49,7 +59,7 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, came_back: &Notify, lo
                     said = Some(reason);
                 }
                 // Whatever it was, it may be another server when it is back.
-                eras = None;
+                before = None;
                 gateway.registry.lost(id);
                 retry = (retry * 2).min(RETRY_LAST);
                 jittered(retry)
@@ -61,25 +71,25 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, came_back: &Notify, lo
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = came_back.notified() => {}
+            () = presence.came_back.notified() => {}
         }
     }
 }
 
-async fn keep_checking(gateway: &Gateway, pool: &Pool, came_back: &Notify) {
+async fn keep_checking(gateway: &Gateway, pool: &Pool, presence: &Presence) {
     loop {
         tokio::time::sleep(jittered(pool.server.health.interval)).await;
         pool.check().await;
-        report(gateway, pool, came_back);
+        report(gateway, pool, presence);
     }
 }
 
 /// Suspects are looked at when the alarm rings, not when the next round is due.
-async fn keep_examining(gateway: &Gateway, pool: &Pool, came_back: &Notify) {
+async fn keep_examining(gateway: &Gateway, pool: &Pool, presence: &Presence) {
     loop {
         pool.alarm.notified().await;
         pool.examine_suspects().await;
-        report(gateway, pool, came_back);
+        report(gateway, pool, presence);
     }
 }
 
@@ -97,12 +107,13 @@ async fn refresh(pool: &Pool) {
 }
 
 /// Tells the registry when nobody of the pool is there, and discovery when somebody is back.
-fn report(gateway: &Gateway, pool: &Pool, came_back: &Notify) {
-    let id = &pool.server.id;
-    if !pool.is_up() {
-        gateway.registry.lost(id);
-    } else if gateway.registry.is_lost(id) {
-        came_back.notify_one();
+fn report(gateway: &Gateway, pool: &Pool, presence: &Presence) {
+    let is_up = pool.is_up();
+    let was_up = presence.is_up.swap(is_up, Ordering::Relaxed);
+    if !is_up {
+        gateway.registry.lost(&pool.server.id);
+    } else if !was_up {
+        presence.came_back.notify_one();
     }
 }
 

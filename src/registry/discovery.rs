@@ -3,26 +3,37 @@
 use crate::conf::EraChoice;
 use crate::upstream::{Answer, EVERY_CAPABILITY, Endpoint, OWN_INFO, Pool, Question, Reply};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::time::Duration;
 use tollbridge_filters::catalog::{Entry, Kind, Offer};
 use tollbridge_filters::era::{Era, Eras, LEGACY, MODERN};
-use tollbridge_filters::json::{self, Scanner};
+use tollbridge_filters::json::{self, Malformed, Scanner};
 
-/// Pages of one list; a server that has more goes in circles.
+/// Of one list; a server that has more has no end.
 const PAGES_MAX: usize = 1_000;
+const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Asks everything. `eras` is what an earlier round found, so that a dual-era server is not asked
-/// for a session again and again.
-pub async fn discover(pool: &Pool, eras: Option<Eras>, timeout: Duration) -> Result<Offer, String> {
+/// What a round found.
+pub struct Found {
+    pub offer: Offer,
+    /// What is not sure, and should be asked again soon.
+    pub doubt: Option<String>,
+}
+
+/// Asks everything. `before` is what an earlier round found: a dual-era server is not asked for a
+/// session again and again, and a list that cannot be had now stays as it was.
+pub async fn discover(pool: &Pool, before: Option<&Offer>, timeout: Duration) -> Result<Found, String> {
     let endpoint = pool.best(&[]).ok_or("it has no address")?;
-    let visit = Visit { pool, endpoint: &endpoint, timeout };
-    match (pool.server.era, eras) {
-        (EraChoice::Modern, _) => visit.modern(Eras::Only(Era::Modern)).await,
-        (EraChoice::Legacy, _) => visit.legacy(Eras::Only(Era::Legacy)).await,
-        (EraChoice::Auto, Some(Eras::Only(Era::Legacy))) => visit.legacy(Eras::Only(Era::Legacy)).await,
-        (EraChoice::Auto, Some(eras)) => visit.modern(eras).await,
-        (EraChoice::Auto, None) => visit.either().await,
-    }
+    let mut visit = Visit { pool, endpoint: &endpoint, timeout, before, doubt: None };
+    let is_dual = before.is_some_and(|offer| offer.eras == Eras::Both);
+    let found = match pool.server.era {
+        EraChoice::Modern => visit.modern(Eras::Only(Era::Modern)).await,
+        EraChoice::Legacy => visit.legacy(Eras::Only(Era::Legacy)).await,
+        EraChoice::Auto if is_dual => visit.modern(Eras::Both).await,
+        EraChoice::Auto => visit.either().await,
+    };
+    let offer = found.map_err(|unanswered| unanswered.to_string())?;
+    Ok(Found { offer, doubt: visit.doubt })
 }
 
 /// One round with one endpoint.
@@ -30,6 +41,22 @@ struct Visit<'v> {
     pool: &'v Pool,
     endpoint: &'v Endpoint,
     timeout: Duration,
+    before: Option<&'v Offer>,
+    doubt: Option<String>,
+}
+
+/// Why a question has no result.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    /// It does not do that.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot do that now, or not for us, which says nothing of the next time (MCP 2026-07-28,
+    /// Versioning: neither 401 and 403 nor 5xx tell a server's era).
+    #[error("{0}")]
+    Hindered(String),
+    #[error("{0}")]
+    Silent(String),
 }
 
 /// A legacy session of the gateway's own.
@@ -41,30 +68,41 @@ struct LegacySession {
 impl Visit<'_> {
     /// A server that nothing is known of: modern first, as the specification tells clients, and
     /// whether it serves legacy clients as well.
-    async fn either(&self) -> Result<Offer, String> {
+    async fn either(&mut self) -> Result<Offer, Unanswered> {
         match self.modern(Eras::Only(Era::Modern)).await {
             Ok(mut offer) => {
-                offer.eras = match self.initialize().await {
+                match self.initialize().await {
                     Ok((session, _)) => {
                         self.end(&session).await;
-                        Eras::Both
+                        offer.eras = Eras::Both;
                     }
-                    Err(_) => Eras::Only(Era::Modern),
-                };
+                    Err(legacy) => self.doubt_era(&legacy),
+                }
                 Ok(offer)
             }
-            Err(modern) => {
-                let offer = self.legacy(Eras::Only(Era::Legacy)).await;
-                offer.map_err(|legacy| format!("as a modern server: {modern}; as a legacy one: {legacy}"))
-            }
+            Err(modern) => match self.legacy(Eras::Only(Era::Legacy)).await {
+                Ok(offer) => {
+                    self.doubt_era(&modern);
+                    Ok(offer)
+                }
+                Err(legacy) => {
+                    Err(Unanswered::Silent(format!("as a modern server: {modern}; as a legacy one: {legacy}")))
+                }
+            },
         }
     }
 
-    async fn modern(&self, eras: Eras) -> Result<Offer, String> {
+    fn doubt_era(&mut self, other: &Unanswered) {
+        if !matches!(other, Unanswered::Refused(_)) {
+            self.doubt = Some(format!("whether it speaks the other era as well is not known: {other}"));
+        }
+    }
+
+    async fn modern(&mut self, eras: Eras) -> Result<Offer, Unanswered> {
         let result = self.result(&Question::discover()).await?;
         let speaks = result.get("supportedVersions").and_then(Value::as_array);
         if !speaks.is_some_and(|versions| versions.iter().any(|version| version == MODERN)) {
-            return Err(format!("it does not list {MODERN} among its supportedVersions"));
+            return Err(Unanswered::Refused(format!("it does not list {MODERN} among its supportedVersions")));
         }
         let info = result.get("_meta").and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo"));
         let mut offer = introduction(eras, &result, info);
@@ -72,7 +110,7 @@ impl Visit<'_> {
         Ok(offer)
     }
 
-    async fn legacy(&self, eras: Eras) -> Result<Offer, String> {
+    async fn legacy(&mut self, eras: Eras) -> Result<Offer, Unanswered> {
         let (session, result) = self.initialize().await?;
         let mut offer = introduction(eras, &result, result.get("serverInfo"));
         let listed = self.lists(&mut offer, Some(&session)).await;
@@ -80,14 +118,14 @@ impl Visit<'_> {
         listed.map(|()| offer)
     }
 
-    async fn initialize(&self) -> Result<(LegacySession, Map<String, Value>), String> {
+    async fn initialize(&self) -> Result<(LegacySession, Map<String, Value>), Unanswered> {
         let question = Question::initialize(LEGACY[0], EVERY_CAPABILITY, OWN_INFO);
         let answer = self.ask(&question).await?;
         let id = answer.session.clone();
         let result = object(question.method, answer)?;
         let version = result.get("protocolVersion").and_then(Value::as_str).unwrap_or(LEGACY[0]).to_owned();
         if version == MODERN {
-            return Err("it answers `initialize` with a modern revision".to_owned());
+            return Err(Unanswered::Refused("it answers `initialize` with a modern revision".to_owned()));
         }
         let session = LegacySession { version, id };
         if let Err(why) = self.ask(&Question::initialized(&session.version, session.id.as_deref())).await {
@@ -104,20 +142,29 @@ impl Visit<'_> {
         }
     }
 
-    async fn lists(&self, offer: &mut Offer, session: Option<&LegacySession>) -> Result<(), String> {
+    async fn lists(&mut self, offer: &mut Offer, session: Option<&LegacySession>) -> Result<(), Unanswered> {
         for kind in Kind::EVERY {
-            if offer.capabilities.contains_key(kind.capability()) {
-                let entries = self.list(kind, session).await?;
-                offer.set(kind, entries);
+            if !offer.capabilities.contains_key(kind.capability()) {
+                continue;
             }
+            let entries = match self.list(kind, session).await {
+                Ok(entries) => entries,
+                // Tools are what a server is there for; without the rest it is still of use.
+                Err(Unanswered::Refused(why) | Unanswered::Hindered(why)) if kind != Kind::Tool => {
+                    self.doubt = Some(why);
+                    self.before.map(|before| before.entries(kind).to_vec()).unwrap_or_default()
+                }
+                Err(unanswered) => return Err(unanswered),
+            };
+            offer.set(kind, entries);
         }
         Ok(())
     }
 
     /// All pages of one list.
-    async fn list(&self, kind: Kind, session: Option<&LegacySession>) -> Result<Vec<Entry>, String> {
-        let mut entries = Vec::new();
-        let mut cursor = None;
+    async fn list(&mut self, kind: Kind, session: Option<&LegacySession>) -> Result<Vec<Entry>, Unanswered> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let (mut cursor, mut cursors) = (None, HashSet::new());
         for _ in 0..PAGES_MAX {
             let legacy = session.map(|session| (session.version.as_str(), session.id.as_deref()));
             let answer = self.ask(&Question::list(kind, cursor.as_deref(), legacy)).await?;
@@ -127,37 +174,49 @@ impl Visit<'_> {
                 Reply::Error { code: -32601, .. } => return Ok(entries),
                 other => return Err(refusal(kind.list_method(), answer.status, &other)),
             };
-            entries.extend(read_entries(kind, page.get())?);
-            cursor = next_cursor(page.get());
-            if cursor.is_none() {
+            bytes += page.get().len();
+            if bytes > LIST_BYTES_MAX {
+                break;
+            }
+            let page = Page::read(kind, page.get()).map_err(|malformed| {
+                Unanswered::Refused(format!("{} gave a page that is wrong: {malformed}", kind.list_method()))
+            })?;
+            entries.extend(page.entries);
+            let Some(next) = page.next else {
+                return Ok(entries);
+            };
+            if !cursors.insert(next.clone()) {
+                self.doubt = Some(format!("{} goes in circles: the cursor {next:?} comes again", kind.list_method()));
                 return Ok(entries);
             }
+            cursor = Some(next);
         }
-        Err(format!("{} goes on after {PAGES_MAX} pages", kind.list_method()))
+        let (method, pages, bytes) = (kind.list_method(), PAGES_MAX, LIST_BYTES_MAX);
+        Err(Unanswered::Refused(format!("{method} goes on after {pages} pages or {bytes} bytes")))
     }
 
-    async fn result(&self, question: &Question<'_>) -> Result<Map<String, Value>, String> {
+    async fn result(&self, question: &Question<'_>) -> Result<Map<String, Value>, Unanswered> {
         object(question.method, self.ask(question).await?)
     }
 
-    async fn ask(&self, question: &Question<'_>) -> Result<Answer, String> {
-        question.ask(&self.pool.server, self.endpoint, self.timeout).await
+    async fn ask(&self, question: &Question<'_>) -> Result<Answer, Unanswered> {
+        question.ask(&self.pool.server, self.endpoint, self.timeout).await.map_err(Unanswered::Silent)
     }
 }
 
-fn object(method: &str, answer: Answer) -> Result<Map<String, Value>, String> {
+fn object(method: &str, answer: Answer) -> Result<Map<String, Value>, Unanswered> {
     match &answer.reply {
-        Reply::Result(result) => {
-            serde_json::from_str(result.get()).map_err(|error| format!("{method} gave a result that is wrong: {error}"))
-        }
+        Reply::Result(result) => serde_json::from_str(result.get())
+            .map_err(|error| Unanswered::Refused(format!("{method} gave a result that is wrong: {error}"))),
         other => Err(refusal(method, answer.status, other)),
     }
 }
 
-fn refusal(method: &str, status: u16, reply: &Reply) -> String {
-    match reply {
-        Reply::Error { code, message } => format!("{method} was answered with error {code} ({message})"),
-        _ => format!("{method} was answered with HTTP status {status} and no result"),
+fn refusal(method: &str, status: u16, reply: &Reply) -> Unanswered {
+    let why = reply.refusal(method, status);
+    match status {
+        401 | 403 | 408 | 429 | 500.. => Unanswered::Hindered(why),
+        _ => Unanswered::Refused(why),
     }
 }
 
@@ -172,25 +231,32 @@ fn introduction(eras: Eras, result: &Map<String, Value>, info: Option<&Value>) -
     offer
 }
 
-/// The entries of a page, each as the bytes that came. Those that a client must drop are dropped.
-fn read_entries(kind: Kind, page: &str) -> Result<Vec<Entry>, String> {
-    let wrong = |malformed: json::Malformed| format!("{} gave a page that is wrong: {malformed}", kind.list_method());
-    let mut entries = Vec::new();
-    if let Some(place) = json::find(page, [kind.member()]).map_err(wrong)? {
-        let list = page.get(place).unwrap_or_default();
-        let read = Scanner::new(list).array(|scanner| {
-            let raw = list.get(scanner.value()?).unwrap_or_default();
-            entries.extend(Entry::read(kind, raw));
-            Ok(())
-        });
-        read.map_err(wrong)?;
-    }
-    Ok(entries)
+/// One page of a list.
+#[derive(Default)]
+struct Page {
+    entries: Vec<Entry>,
+    /// An empty cursor is a cursor; only a missing one ends the list.
+    next: Option<String>,
 }
 
-/// An empty cursor is a cursor; only a missing one ends the list.
-fn next_cursor(page: &str) -> Option<String> {
-    let place = json::find(page, ["nextCursor"]).ok()??;
-    let raw = page.get(place).filter(|raw| raw.starts_with('"'))?;
-    Some(json::unquote(raw).into_owned())
+impl Page {
+    /// Each entry stays the bytes that came. Those that a client must drop, or could not read, are
+    /// dropped.
+    fn read(kind: Kind, text: &str) -> Result<Page, Malformed> {
+        let mut page = Page::default();
+        Scanner::tolerant(text).object(|scanner, key| match key.as_ref() {
+            key if key == kind.member() => scanner.array(|scanner| {
+                let raw = text.get(scanner.value()?).unwrap_or_default();
+                page.entries.extend(Entry::read(kind, raw));
+                Ok(())
+            }),
+            "nextCursor" => {
+                let raw = text.get(scanner.value()?).filter(|raw| raw.starts_with('"'));
+                page.next = raw.map(|raw| json::unquote(raw).into_owned());
+                Ok(())
+            }
+            _ => scanner.value().map(drop),
+        })?;
+        Ok(page)
+    }
 }

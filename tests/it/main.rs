@@ -13,6 +13,7 @@ mod harness;
 mod bodies;
 mod connections;
 mod contract;
+mod discovery;
 mod drain;
 mod faults;
 mod framing;
