@@ -4,9 +4,11 @@
 mod deadline;
 mod guess;
 mod legacy;
+mod notice;
 mod relay;
 
-pub use legacy::{end, notify, release};
+pub use legacy::{end, release};
+pub use notice::notify;
 
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;

@@ -1,19 +1,21 @@
 //! The control service: everything slow, on a thread of its own. It resolves names, checks health,
 //! discovers what servers offer, reloads the configuration, and lets go of idle sessions.
 
+mod gauges;
 mod reload;
 mod tend;
 
 use crate::carry;
 use crate::conf::Conf;
 use crate::gateway::Gateway;
-use crate::upstream::{Pool, Vigour};
+use crate::upstream::Pool;
 use async_trait::async_trait;
+use gauges::Gauges;
 use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use reload::Reload;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tollbridge_filters::catalog::State;
 use tollbridge_filters::names::ServerId;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -37,8 +38,6 @@ pub struct Control {
     spare_seal: [u8; 32],
     /// Turns at closing sessions that nobody uses.
     farewells: Arc<Semaphore>,
-    /// Servers and endpoints that gauges tell of.
-    shown: Mutex<BTreeSet<[String; 2]>>,
 }
 
 /// The task that looks after one pool, until the pool is replaced.
@@ -52,7 +51,7 @@ type Tasks = BTreeMap<ServerId, Tended>;
 impl Control {
     pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Control {
         let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
-        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal, farewells, shown: Mutex::default() }
+        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal, farewells }
     }
 
     /// Gives every pool its task, and takes it from those that are no more.
@@ -120,43 +119,6 @@ impl Control {
         }
     }
 
-    /// Gauges that nobody counts up and down.
-    fn gauge(&self) {
-        let (gateway, metrics) = (&self.gateway, &self.gateway.metrics);
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.in_flight.set(gauge(gateway.lifecycle.in_flight()));
-        metrics.sessions.set(gauge(gateway.sessions.count()));
-        metrics.buffered_bytes.set(gauge(gateway.budget.taken()));
-        metrics.access_log_dropped.set(gateway.access_log.dropped());
-        metrics.ready.set(f64::from(u8::from(gateway.lifecycle.is_ready())));
-        let snapshot = gateway.registry.snapshot();
-        metrics.catalog_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
-        let mut shown = BTreeSet::new();
-        for (id, pool) in &gateway.live().fleet {
-            self.gauge_pool(id, pool, snapshot.server(id).map(|server| server.state), &mut shown);
-        }
-        self.forget_gauges(shown);
-    }
-
-    fn gauge_pool(&self, id: &ServerId, pool: &Pool, state: Option<State>, shown: &mut BTreeSet<[String; 2]>) {
-        let stale = match state {
-            Some(State::Stale { since } | State::Unreachable { since }) => crate::clock::now().saturating_sub(since),
-            _ => 0,
-        };
-        self.gateway.metrics.catalog_stale_seconds.with_label_values(&[id.as_str()]).set(stale as f64);
-        shown.insert([id.to_string(), String::new()]);
-        for endpoint in pool.endpoints().iter() {
-            let up = match endpoint.health.vigour() {
-                Vigour::Up => 1.0,
-                Vigour::Suspect | Vigour::Trial => 0.5,
-                Vigour::Down => 0.0,
-            };
-            let addr = endpoint.addr.to_string();
-            self.gateway.metrics.endpoint_up.with_label_values(&[id.as_str(), &addr]).set(up);
-            shown.insert([id.to_string(), addr]);
-        }
-    }
-
     /// In the background: servers may take their time, and reloads must not wait for them.
     fn sweep(&self) {
         for idle in self.gateway.sessions.sweep() {
@@ -166,20 +128,6 @@ impl Control {
                 carry::release(&gateway, &idle).await;
             });
         }
-    }
-
-    /// What is no more is not shown any more.
-    fn forget_gauges(&self, shown: BTreeSet<[String; 2]>) {
-        let mut before = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let metrics = &self.gateway.metrics;
-        for gone in before.difference(&shown) {
-            // It may never have been counted.
-            let _ = match gone.each_ref().map(String::as_str) {
-                [server, ""] => metrics.catalog_stale_seconds.remove_label_values(&[server]),
-                labels => metrics.endpoint_up.remove_label_values(&labels),
-            };
-        }
-        *before = shown;
     }
 }
 
@@ -195,7 +143,8 @@ impl BackgroundService for Control {
         ready.notify_ready();
         self.accepts().await;
         self.gateway.lifecycle.set_ready();
-        self.gauge();
+        let mut gauges = Gauges::default();
+        gauges.read(&self.gateway);
         let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
         loop {
             let hung_up = async {
@@ -214,7 +163,7 @@ impl BackgroundService for Control {
                 self.tend(&mut tasks, &looked_at);
             }
             self.sweep();
-            self.gauge();
+            gauges.read(&self.gateway);
         }
     }
 }

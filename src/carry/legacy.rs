@@ -1,21 +1,19 @@
 //! Conversations in legacy sessions: an upstream session for each client's session, opened when it
-//! is first needed, and the messages of a session that are no requests.
+//! is first needed, and closed with it.
 
 use super::deadline::Deadline;
 use super::{Conversation, Downstream, Interrupted, Relay, Stop, Trace, timed_out};
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, NotOpened, Opened, Upstreams};
-use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, Vigour};
+use crate::upstream::{Fault, InFlight, Link, Pool, Vigour};
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
-use tollbridge_filters::permit;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::route::{Effect, Notice, Reach};
+use tollbridge_filters::route::Effect;
 use tollbridge_filters::session::Session;
 
 impl Conversation<'_> {
@@ -208,63 +206,6 @@ fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
 
 async fn forget(upstreams: &Upstreams, server: &ServerId) {
     upstreams.at(server).lock().await.take();
-}
-
-/// Hands a notification, or the answer to a server's request, to the servers of the session.
-pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
-    let Some(upstreams) = gateway.sessions.known(notice.session.key) else {
-        return;
-    };
-    if let Reach::Level(level) = &notice.reach {
-        upstreams.set_level(level);
-    }
-    for (server, place) in upstreams.servers() {
-        let meant = match &notice.reach {
-            Reach::Opened | Reach::Level(_) => true,
-            Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
-        };
-        if !meant || !permit::execute(&notice.principal, &server) {
-            continue;
-        }
-        // A place that is locked is just being opened: its server does not know the session yet. But
-        // it will know the request that is to be cancelled.
-        let opened = match notice.reach {
-            Reach::Holder(_) => place.lock().await.clone(),
-            _ => place.try_lock().ok().and_then(|slot| slot.clone()),
-        };
-        let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
-            continue;
-        };
-        if let Err(why) = tell(&pool, &opened, &notice).await {
-            tracing::info!(%server, %why, "a notification could not be handed on");
-        }
-    }
-}
-
-async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), String> {
-    let endpoint = pool.at(opened.addr).ok_or("its endpoint is gone")?;
-    if let Reach::Level(level) = &notice.reach {
-        return opened.set_level(&pool.server, &endpoint, level).await;
-    }
-    let body = notice.envelope.body().clone();
-    let fields = Fields {
-        era: Era::Legacy,
-        version: Some(&opened.version),
-        session: opened.id.as_deref(),
-        method: "",
-        name: None,
-        forwarded: Some(&opened.headers),
-    };
-    let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, fields, body_bytes: body.len() };
-    let told = async {
-        let mut link = Link::send(&endpoint, &head, body).await?;
-        link.answer().await?;
-        while link.chunk().await?.is_some() {}
-        link.close().await;
-        Ok::<(), Fault>(())
-    };
-    let told = tokio::time::timeout(pool.server.timeout.call, told).await;
-    told.map_err(|_| "no answer in time".to_owned())?.map_err(|fault| fault.to_string())
 }
 
 /// Ends a session: from now on its id is good no more; what it gives closes its upstream sessions.
