@@ -4,6 +4,7 @@
 mod ask;
 mod connections;
 mod dns;
+mod early;
 mod endpoint;
 mod head;
 mod health;

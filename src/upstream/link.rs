@@ -2,6 +2,7 @@
 //! one message and receives its answer in chunks, as they come.
 
 use super::connections::Connections;
+use super::early;
 use super::endpoint::Endpoint;
 use super::head::Head;
 use bytes::{BufMut, Bytes};
@@ -20,12 +21,6 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Below the keep-alive of the common servers (Node and uvicorn close after 5 s), so that a
 /// connection is given up by us before the server closes it under a request.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-
-/// A body that does not get on for so long may have been answered already.
-const STALLED: Duration = Duration::from_millis(200);
-
-/// How long to look for an answer to half a request.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// A body up to this size is copied behind its head, so that both are one write.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
@@ -91,12 +86,18 @@ impl Link {
             Wire::One(session) => loop {
                 session.read_response().await.map_err(lost)?;
                 // Interim answers (RFC 9110, 15.2) say nothing that we could use.
-                // Nobody asked to switch protocols, so 101 is an answer, if a wrong one.
-                if session.get_status().is_some_and(|status| !status.is_informational() || status == 101) {
+                if session.get_status().is_some_and(|status| !is_interim(status.as_u16())) {
                     break;
                 }
             },
-            Wire::Negotiated(session) => session.read_response_header().await.map_err(lost)?,
+            Wire::Negotiated(session) => loop {
+                session.read_response_header().await.map_err(lost)?;
+                // HTTP/2 keeps interim answers to itself.
+                let head = session.response_header().filter(|_| matches!(session.as_ref(), Negotiated::H1(_)));
+                if !head.is_some_and(|head| is_interim(head.status.as_u16())) {
+                    break;
+                }
+            },
         }
         self.unproven = None;
         self.head().ok_or_else(|| Fault::Lost("no response head".to_owned()))
@@ -163,30 +164,11 @@ async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<
     let first = stream.write(&wire).await.map_err(|error| Fault::NotSent(error.to_string()))?;
     let rest = wire.get(first..).unwrap_or_default();
     stream.write_all(rest).await.map_err(cut)?;
-    if !joined && !write_body(&mut stream, body).await? {
+    if !joined && !early::write_body(&mut stream, body).await.map_err(cut)? {
         return Ok((stream, false));
     }
     stream.flush().await.map_err(cut)?;
     Ok((stream, true))
-}
-
-async fn write_body(stream: &mut Stream, body: &Bytes) -> Result<bool, Fault> {
-    let mut rest = body.as_ref();
-    while !rest.is_empty() {
-        match tokio::time::timeout(STALLED, stream.write(rest)).await {
-            Ok(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
-            Ok(Err(error)) if !has_answered(stream).await => return Err(cut(error)),
-            Ok(Err(_)) => return Ok(false),
-            Err(_) if has_answered(stream).await => return Ok(false),
-            Err(_) => {}
-        }
-    }
-    Ok(true)
-}
-
-async fn has_answered(stream: &mut Stream) -> bool {
-    let mut first = [0];
-    matches!(tokio::time::timeout(LOOK, stream.try_peek(&mut first)).await, Ok(Ok(true)))
 }
 
 async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes) -> Result<Negotiated, Fault> {
@@ -196,6 +178,11 @@ async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes)
     session.write_request_body(body, true).await.map_err(lost)?;
     session.finish_request_body().await.map_err(lost)?;
     Ok(session)
+}
+
+/// Nobody asked to switch protocols, so 101 is an answer, if a wrong one.
+fn is_interim(status: u16) -> bool {
+    matches!(status, 100 | 102..=199)
 }
 
 /// A server that does not read must not hold the gateway.

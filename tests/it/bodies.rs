@@ -217,6 +217,39 @@ async fn an_early_answer_is_an_answer() {
     }
 }
 
+async fn say_and_read_on(mut stream: tokio::net::TcpStream, length: usize) -> std::io::Result<()> {
+    // A question of the gateway's own is shorter, and not answered.
+    let mut first = [0; 2000];
+    stream.read_exact(&mut first).await?;
+    stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let mut rest = vec![0; length - first.len()];
+    stream.read_exact(&mut rest).await?;
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(answer.as_bytes()).await
+}
+
+/// Not every early byte is a refusal.
+#[tokio::test]
+async fn a_server_may_say_something_before_it_reads_on() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let body = sized(Name::First, "say", LIMIT);
+    let length = body.len();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(say_and_read_on(stream, length));
+        }
+    });
+    let more = "era: modern, health: {interval: 1h}, timeout: {call: 5s}";
+    let gateway = Gateway::start(&format!("servers:\n  rec: {{url: \"{url}\", {more}}}")).await;
+    let lines = modern(KEY, "tools/call", Some("say"));
+    let answer = gateway.client().await.post("/mcp/rec", &lines, &body).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 #[tokio::test]
 async fn heads_have_limits() {
     let (recorder, gateway) = behind("").await;
