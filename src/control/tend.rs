@@ -2,7 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::registry::{Found, discover};
-use crate::upstream::Pool;
+use crate::upstream::{Pool, Vigour};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,13 +12,18 @@ use tollbridge_filters::catalog::Offer;
 /// A name's addresses are asked for this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
+const RESOLVE_FIRST: Duration = Duration::from_secs(1);
+
 /// A server that does not answer is discovered again soon, then less and less often.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(5);
 
 pub(super) async fn tend(gateway: Arc<Gateway>, pool: Arc<Pool>, looked_at: mpsc::Sender<()>) {
     let presence = Presence { is_up: AtomicBool::new(true), came_back: Notify::new() };
-    refresh(&pool).await;
+    // A name that takes long to resolve is no reason not to say that nobody is there.
+    let _ = tokio::time::timeout(RESOLVE_FIRST, refresh(&pool)).await;
+    // What was known of endpoints before, and not yet decided, is decided now.
+    pool.alarm.notify_one();
     tokio::join!(
         keep_discovering(&gateway, &pool, &presence, looked_at),
         keep_checking(&gateway, &pool, &presence),
@@ -44,13 +49,14 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
         let wait = match discover(pool, before.as_deref(), conf.timeout).await {
             Ok(Found { offer, doubt }) => {
                 before = Some(gateway.registry.found(id, offer));
-                retry = if doubt.is_some() { (retry * 2).min(conf.interval) } else { RETRY_FIRST };
-                let wait = if doubt.is_some() { retry } else { conf.interval };
-                if let Some(doubt) = doubt.as_ref().filter(|_| said != doubt) {
-                    tracing::warn!(server = %id, %doubt, "the server could not be discovered whole");
+                let is_passing = doubt.as_ref().is_some_and(|doubt| doubt.is_passing);
+                retry = if is_passing { (retry * 2).min(RETRY_LAST) } else { RETRY_FIRST };
+                let why = doubt.map(|doubt| doubt.why);
+                if let Some(why) = why.as_ref().filter(|_| said != why) {
+                    tracing::warn!(server = %id, %why, "the server could not be discovered whole");
                 }
-                said = doubt;
-                jittered(wait)
+                said = why;
+                jittered(if is_passing { retry } else { conf.interval })
             }
             Err(reason) => {
                 // Said once, and again when it changes: a server may be away for days.
@@ -58,8 +64,6 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
                     tracing::warn!(server = %id, %reason, "the server could not be discovered");
                     said = Some(reason);
                 }
-                // Whatever it was, it may be another server when it is back.
-                before = None;
                 gateway.registry.lost(id);
                 retry = (retry * 2).min(RETRY_LAST);
                 jittered(retry)
@@ -77,6 +81,11 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
 }
 
 async fn keep_checking(gateway: &Gateway, pool: &Pool, presence: &Presence) {
+    // What was down before a reload may have been mended by it.
+    if pool.endpoints().iter().any(|endpoint| endpoint.health.vigour() == Vigour::Down) {
+        pool.check().await;
+        report(gateway, pool, presence);
+    }
     loop {
         tokio::time::sleep(jittered(pool.server.health.interval)).await;
         pool.check().await;

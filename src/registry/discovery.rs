@@ -16,8 +16,25 @@ const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a round found.
 pub struct Found {
     pub offer: Offer,
-    /// What is not sure, and should be asked again soon.
-    pub doubt: Option<String>,
+    /// What is not as it should be.
+    pub doubt: Option<Doubt>,
+}
+
+#[derive(PartialEq, Eq)]
+pub struct Doubt {
+    pub why: String,
+    /// Whether it may be another matter in a moment.
+    pub is_passing: bool,
+}
+
+impl Doubt {
+    fn passing(why: String) -> Doubt {
+        Doubt { why, is_passing: true }
+    }
+
+    fn lasting(why: String) -> Doubt {
+        Doubt { why, is_passing: false }
+    }
 }
 
 /// Asks everything. `before` is what an earlier round found: a dual-era server is not asked for a
@@ -29,7 +46,11 @@ pub async fn discover(pool: &Pool, before: Option<&Offer>, timeout: Duration) ->
     let found = match pool.server.era {
         EraChoice::Modern => visit.modern(Eras::Only(Era::Modern)).await,
         EraChoice::Legacy => visit.legacy(Eras::Only(Era::Legacy)).await,
-        EraChoice::Auto if is_dual => visit.modern(Eras::Both).await,
+        EraChoice::Auto if is_dual => match visit.modern(Eras::Both).await {
+            // It is another server now.
+            Err(Unanswered::Refused(_)) => visit.either().await,
+            found => found,
+        },
         EraChoice::Auto => visit.either().await,
     };
     let offer = found.map_err(|unanswered| unanswered.to_string())?;
@@ -42,7 +63,7 @@ struct Visit<'v> {
     endpoint: &'v Endpoint,
     timeout: Duration,
     before: Option<&'v Offer>,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
 }
 
 /// Why a question has no result.
@@ -94,7 +115,8 @@ impl Visit<'_> {
 
     fn doubt_era(&mut self, other: &Unanswered) {
         if !matches!(other, Unanswered::Refused(_)) {
-            self.doubt = Some(format!("whether it speaks the other era as well is not known: {other}"));
+            let why = format!("whether it speaks the other era as well is not known: {other}");
+            self.doubt = Some(Doubt::passing(why));
         }
     }
 
@@ -150,8 +172,8 @@ impl Visit<'_> {
             let entries = match self.list(kind, session).await {
                 Ok(entries) => entries,
                 // Tools are what a server is there for; without the rest it is still of use.
-                Err(Unanswered::Refused(why) | Unanswered::Hindered(why)) if kind != Kind::Tool => {
-                    self.doubt = Some(why);
+                Err(unanswered) if kind != Kind::Tool => {
+                    self.doubt = Some(Doubt::passing(unanswered.to_string()));
                     self.before.map(|before| before.entries(kind).to_vec()).unwrap_or_default()
                 }
                 Err(unanswered) => return Err(unanswered),
@@ -186,13 +208,15 @@ impl Visit<'_> {
                 return Ok(entries);
             };
             if !cursors.insert(next.clone()) {
-                self.doubt = Some(format!("{} goes in circles: the cursor {next:?} comes again", kind.list_method()));
+                let why = format!("{} goes in circles: the cursor {next:?} comes again", kind.list_method());
+                self.doubt = Some(Doubt::lasting(why));
                 return Ok(entries);
             }
             cursor = Some(next);
         }
         let (method, pages, bytes) = (kind.list_method(), PAGES_MAX, LIST_BYTES_MAX);
-        Err(Unanswered::Refused(format!("{method} goes on after {pages} pages or {bytes} bytes")))
+        self.doubt = Some(Doubt::lasting(format!("{method} goes on after {pages} pages or {bytes} bytes")));
+        Ok(entries)
     }
 
     async fn result(&self, question: &Question<'_>) -> Result<Map<String, Value>, Unanswered> {

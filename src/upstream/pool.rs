@@ -5,7 +5,7 @@ use super::dns::Addresses;
 use super::endpoint::{Endpoint, InFlight};
 use super::health::Vigour;
 use super::probe::McpCheck;
-use crate::conf::Server;
+use crate::conf::{Endpoints, Server};
 use arc_swap::ArcSwap;
 use pingora_load_balancing::{Backend, Backends};
 use std::collections::BTreeSet;
@@ -33,23 +33,36 @@ pub type Fleet = std::collections::BTreeMap<ServerId, Arc<Pool>>;
 pub struct Pool {
     pub server: Arc<Server>,
     endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>,
-    /// Those of the pool that this one takes the place of: an address that stays keeps its health.
-    inherited: Vec<Arc<Endpoint>>,
     backends: Backends,
     check: McpCheck,
     turn: AtomicUsize,
-    /// Rung when an endpoint became suspect.
-    pub(crate) alarm: Notify,
+    /// Rung when an endpoint became suspect, also by calls that began at a pool before this one.
+    pub(crate) alarm: Arc<Notify>,
+}
+
+fn heirs(server: &Server, before: &Pool) -> Vec<Arc<Endpoint>> {
+    let endpoints = before.endpoints();
+    let stay = endpoints.iter().filter(|endpoint| match &server.endpoints {
+        Endpoints::Static(uris) => uris.contains(&endpoint.uri),
+        Endpoints::Dns(uri) => *uri == endpoint.uri,
+    });
+    let heir = |endpoint: &Arc<Endpoint>| {
+        Arc::new(Endpoint::new(server, &endpoint.uri, endpoint.addr, Arc::clone(&endpoint.health)))
+    };
+    stay.map(heir).collect()
 }
 
 impl Pool {
+    /// `before` is the pool that this one takes the place of: addresses that stay keep their health, and
+    /// are there before they are resolved anew.
     pub fn new(server: Arc<Server>, before: Option<&Pool>) -> Pool {
-        let endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>> = Arc::default();
+        let heirs = before.map(|before| heirs(&server, before)).unwrap_or_default();
+        let endpoints = Arc::new(ArcSwap::from_pointee(heirs));
         let check = McpCheck::new(Arc::clone(&server), Arc::clone(&endpoints));
         let mut backends = Backends::new(Box::new(Addresses::of(&server)));
         backends.set_health_check(Box::new(check.clone()));
-        let inherited = before.map(|before| before.endpoints().to_vec()).unwrap_or_default();
-        Pool { server, endpoints, inherited, backends, check, turn: AtomicUsize::new(0), alarm: Notify::new() }
+        let alarm = before.map(|before| Arc::clone(&before.alarm)).unwrap_or_default();
+        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.
@@ -64,12 +77,7 @@ impl Pool {
             let addr = *backend.addr.as_inet()?;
             let kept = known.iter().find(|endpoint| endpoint.addr == addr).map(Arc::clone);
             let uri = backend.ext.get::<http::Uri>()?;
-            let heir = || {
-                let before = self.inherited.iter().find(|before| before.addr == addr && before.uri == *uri);
-                let health = before.map(|before| Arc::clone(&before.health)).unwrap_or_default();
-                Arc::new(Endpoint::new(&self.server, uri, addr, health))
-            };
-            Some(kept.unwrap_or_else(heir))
+            Some(kept.unwrap_or_else(|| Arc::new(Endpoint::new(&self.server, uri, addr, Arc::default()))))
         };
         self.endpoints.store(Arc::new(members.iter().filter_map(endpoint).collect()));
     }

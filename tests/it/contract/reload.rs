@@ -4,7 +4,7 @@ use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::messages::{call, list, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
-use crate::harness::recorder::{Recorder, Speaks, TOOL};
+use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -117,6 +117,46 @@ async fn a_pool_that_changes_keeps_what_it_knows() {
         (!metrics.contains(&up(&first)) && !metrics.contains("server=\"t\"")).then_some(())
     })
     .await;
+}
+
+/// What calls from before a reload find out is heard after it.
+#[tokio::test]
+async fn an_endpoint_that_a_call_from_before_doubts_is_looked_at() {
+    let (slow, quick) =
+        (Recorder::start(Speaks::Modern, &[TOOL]).await, Recorder::start(Speaks::Modern, &[TOOL]).await);
+    slow.answers(|request| Reply::Late(Duration::from_secs(3), request.result(r#"{"content":[]}"#)));
+    let urls = [slow.url(), quick.url()];
+    let servers = |timeout: &str| {
+        format!(
+            "servers:\n  s: {{endpoints: {urls:?}, era: modern, health: {{interval: 1h}}, timeout: {{call: {timeout}}}}}"
+        )
+    };
+    let gateway = Arc::new(start_discovered(&servers("30s")).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (gateway, stop) = (Arc::clone(&gateway), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut client = gateway.client().await;
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = call(&mut client, "/mcp/s", "say", "{}").await.unwrap();
+                    assert!(answer.error_code().is_none(), "{}", answer.text());
+                }
+            })
+        })
+        .collect();
+    eventually("a call waits at the slow one", 10, || async { (!slow.calls().is_empty()).then_some(()) }).await;
+    gateway.reconfigure(&servers("31s"));
+    gateway.process.signal("HUP");
+    // Longer than the call waits before its endpoint is doubted.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    slow.answers(|request| Reply::Json(request.result(r#"{"content":[]}"#)));
+    let before = slow.calls().len();
+    eventually("it gets calls again", 8, || async { (slow.calls().len() > before + 20).then_some(()) }).await;
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no call of it failed");
+    }
 }
 
 /// One call after the other over one connection; how many.
