@@ -237,11 +237,7 @@ impl Conversation<'_> {
 }
 
 fn timed_out(server: &ServerId, deadline: &Deadline) -> Failure {
-    timed_out_after(server, deadline.waited())
-}
-
-fn timed_out_after(server: &ServerId, waited: Duration) -> Failure {
-    let reason = Reason::Timeout(format!("{waited:?}"));
+    let reason = Reason::Timeout(format!("{:?}", deadline.waited()));
     Failure { server: server.clone(), reason, outcome: Outcome::Unknown }
 }
 

@@ -36,6 +36,8 @@ struct Fields {
     reference: Option<Reference>,
     request_id: Option<Span>,
     task_id: Option<Span>,
+    input_responses: Option<Span>,
+    request_state: Option<Span>,
     level: Option<Span>,
     protocol_version: Option<Span>,
     capabilities: Option<Span>,
@@ -148,6 +150,11 @@ impl Envelope {
     /// Whether there is a cursor at all, string or not; null is none.
     pub fn has_cursor(&self) -> bool {
         self.fields.cursor.as_ref().is_some_and(|span| self.raw(span) != "null")
+    }
+
+    /// Whether it goes on with a request for which a server wanted more input.
+    pub fn brings_input(&self) -> bool {
+        self.fields.input_responses.is_some() || self.fields.request_state.is_some()
     }
 
     pub fn task_id(&self) -> Option<Cow<'_, str>> {
@@ -306,6 +313,8 @@ impl Fields {
             "arguments" => &mut self.arguments,
             "requestId" => &mut self.request_id,
             "taskId" => &mut self.task_id,
+            "inputResponses" => &mut self.input_responses,
+            "requestState" => &mut self.request_state,
             "level" => &mut self.level,
             "protocolVersion" => &mut self.protocol_version,
             "capabilities" => &mut self.capabilities,

@@ -153,6 +153,11 @@ impl Request<'_> {
         let uri = uri.ok_or_else(|| missing("params.uri"))?;
         let Admitted { principal, scope } = self.admitted;
         let servers = self.snapshot.holders(uri, self.era, principal, scope)?;
+        // What is meant for the one that asked is not for the others.
+        if servers.len() > 1 && self.envelope.brings_input() {
+            let why = "which server asked for this input is not known; go on at /mcp/{server} from the start";
+            return Err(Rejection::InvalidParams(why.to_owned()));
+        }
         Ok(Way { servers, splice: None, name: Some(uri.to_owned()), listed: false, effect: Effect::Read })
     }
 

@@ -1,17 +1,20 @@
 //! A resource that several servers may have: they are asked one after the other, which is safe
 //! because reading changes nothing. The first that has it answers, as if it had been asked alone.
 
-use super::{AnswerHead, Conversation, Downstream, Gone, Stop, Trace, timed_out_after};
+use super::{AnswerHead, Conversation, Downstream, Gone, Stop, Trace};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tollbridge_filters::glance::{Outcome, Outline, Watch};
 use tollbridge_filters::headers::media_type;
 use tollbridge_filters::names::ServerId;
 
-/// How long the next one waits for one that says nothing.
-const GUESS_LAST: Duration = Duration::from_secs(5);
+/// How long the next one waits for one that does not say whether it has it.
+const GUESS_LAST: Duration = Duration::from_secs(2);
+
+/// What comes before an answer, the news of its progress say, is held for so long.
+const HELD_LAST: Duration = Duration::from_millis(500);
 
 /// An answer that has not said by then what it is, is one.
 const HELD_BYTES_MAX: usize = 64 * 1024;
@@ -23,34 +26,41 @@ impl Conversation<'_> {
         down: &mut D,
         trace: &mut Trace,
     ) -> Result<(), Stop> {
-        let mut failed = None;
+        let (mut failed, mut late) = (None, None);
         for (place, server) in guesses.iter().enumerate() {
             let is_last = place + 1 == guesses.len();
-            if is_last && failed.is_none() {
+            if is_last && failed.is_none() && late.is_none() {
                 return self.hold(server, down, trace).await;
             }
             let mut undecided = Undecided::before(down);
             match self.ask(server, &mut undecided, trace).await {
-                Err(Stop::Gone) => return Err(Stop::Gone),
-                done if undecided.is_decided() => return done,
-                Ok(()) => {}
-                Err(stop) => failed = failed.or(Some((server, stop))),
+                None => late = late.or(Some(server)),
+                Some(Err(Stop::Gone)) => return Err(Stop::Gone),
+                Some(done) if undecided.is_decided() => return done,
+                Some(Ok(())) => {}
+                // Of what broke nothing went down.
+                Some(Err(Stop::Broken(failure))) => failed = failed.or(Some((server, Stop::Failed(failure)))),
+                Some(Err(stop)) => failed = failed.or(Some((server, stop))),
             }
             *trace = Trace { request_id: std::mem::take(&mut trace.request_id), ..Trace::default() };
         }
-        // Nobody else has it; whoever could not say so may.
+        // Nobody else has it; whoever was slow to say so may, and gets the time of any call.
+        if let Some(server) = late {
+            return self.hold(server, down, trace).await;
+        }
         failed.map_or(Ok(()), |(server, stop)| {
             trace.server = Some(server.clone());
             Err(stop)
         })
     }
 
+    /// `None`: it took too long.
     async fn ask<D: Downstream>(
         &self,
         server: &ServerId,
         down: &mut Undecided<'_, D>,
         trace: &mut Trace,
-    ) -> Result<(), Stop> {
+    ) -> Option<Result<(), Stop>> {
         let decided = Arc::clone(&down.decided);
         let too_long = async {
             tokio::time::sleep(GUESS_LAST).await;
@@ -60,8 +70,8 @@ impl Conversation<'_> {
         };
         tokio::select! {
             biased;
-            done = self.hold(server, down, trace) => done,
-            () = too_long => Err(Stop::Failed(timed_out_after(server, GUESS_LAST))),
+            done = self.hold(server, down, trace) => Some(done),
+            () = too_long => None,
         }
     }
 }
@@ -74,6 +84,7 @@ struct Undecided<'d, D> {
     held: Vec<Bytes>,
     decided: Arc<AtomicBool>,
     is_error: bool,
+    asked: Instant,
 }
 
 enum Glance {
@@ -84,7 +95,15 @@ enum Glance {
 impl<D: Downstream> Undecided<'_, D> {
     fn before(down: &mut D) -> Undecided<'_, D> {
         let glance = Glance::Json(Outline::default());
-        Undecided { down, head: None, glance, held: Vec::new(), decided: Arc::default(), is_error: false }
+        Undecided {
+            down,
+            head: None,
+            glance,
+            held: Vec::new(),
+            decided: Arc::default(),
+            is_error: false,
+            asked: Instant::now(),
+        }
     }
 
     fn is_decided(&self) -> bool {
@@ -124,7 +143,8 @@ impl<D: Downstream> Downstream for Undecided<'_, D> {
         }
         self.held.push(chunk);
         let held: usize = self.held.iter().map(Bytes::len).sum();
-        match outcome.is_some() || self.glance.has_spoken() || held > HELD_BYTES_MAX {
+        let is_at_work = self.glance.has_spoken() && self.asked.elapsed() > HELD_LAST;
+        match outcome.is_some() || is_at_work || held > HELD_BYTES_MAX {
             true => self.decide().await,
             false => Ok(()),
         }

@@ -117,15 +117,14 @@ async fn open(
     let place = upstreams.at(&pool.server.id);
     let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
     let mut slot = tokio::time::timeout_at(deadline.at().into(), place.lock()).await.map_err(|_| late())?;
-    if let Some(opened) = slot.take() {
+    if let Some(opened) = slot.clone() {
         match pool.at(opened.addr) {
-            Some(endpoint) if !pool.has_lost_sessions(&endpoint).await => {
-                *slot = Some(opened.clone());
-                return Ok((endpoint, opened));
-            }
-            // It is not what it was, or not there any more, and what the client built up is gone with it.
-            _ if opened.id.is_some() && !is_read => return Err(Stop::Rejected(Rejection::SessionNotFound)),
-            _ => {}
+            Some(endpoint) if !pool.has_lost_sessions(&endpoint).await => return Ok((endpoint, opened)),
+            _ => *slot = None,
+        }
+        // It is not what it was, or not there any more, and what the client built up is gone with it.
+        if opened.id.is_some() && !is_read {
+            return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
     let mut tried = Vec::new();

@@ -205,7 +205,10 @@ impl<D: Downstream> Relay<'_, '_, D> {
                 if status >= 500 {
                     self.pool.failed(self.endpoint);
                 }
-                self.down.begin(AnswerHead { content_length: Some(body.len() as u64), ..head }).await?;
+                // In a session 404 says that the session is gone, and it is not.
+                let in_session = self.conversation.carry.session.is_some();
+                let status = if in_session && status == 404 { 200 } else { status };
+                self.down.begin(AnswerHead { status, content_length: Some(body.len() as u64), ..head }).await?;
                 self.pass(body).await?;
                 Ok(self.down.end().await?)
             }

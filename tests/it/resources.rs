@@ -31,6 +31,12 @@ async fn before(a: &Recorder, b: &Recorder) -> Gateway {
     start_discovered(&format!("servers:\n{lines}")).await
 }
 
+/// Reads a resource, as a legacy client.
+async fn legacy_read(client: &mut Client, session: &str, uri: &str) -> Response {
+    let body = legacy_request("7", READ, &format!(r#"{{"uri":"{uri}"}}"#));
+    client.post("/mcp", &legacy(KEY, Some(session)), body.as_bytes()).await.expect("an answer")
+}
+
 async fn read(client: &mut Client, uri: &str) -> Response {
     let body = request("7", READ, &format!(r#""uri":"{uri}","#));
     client.post("/mcp", &modern(KEY, READ, Some(uri)), body.as_bytes()).await.expect("an answer")
@@ -77,6 +83,20 @@ async fn an_answer_passes_as_it_is_whoever_had_to_be_asked() {
         assert_eq!(answer.text(), String::from_utf8([progress, result].concat()).unwrap());
     }
 
+    // What comes before an answer decides nothing.
+    a.answers_to(READ, |request| {
+        let (progress, _) = told(request);
+        Reply::Events(vec![(Duration::ZERO, progress), (Duration::ZERO, event(&request.error(NOT_FOUND)))])
+    });
+    b.results(READ, r#"{"contents":[]}"#);
+    assert_eq!(read(&mut client, "unlisted://3").await.json()["result"]["contents"].to_string(), "[]");
+
+    // Input is for the server that asked for it, and who that was is not known.
+    let asked = a.of(READ).len() + b.of(READ).len();
+    let body = request("7", READ, r#""uri":"unlisted://3","requestState":"s","inputResponses":{},"#);
+    let answer = client.post("/mcp", &modern(KEY, READ, Some("unlisted://3")), body.as_bytes()).await.unwrap();
+    assert_eq!((answer.error_code(), a.of(READ).len() + b.of(READ).len()), (Some(-32602), asked), "{}", answer.text());
+
     // Nobody has it: that is the answer.
     a.answers_to(READ, not_found);
     b.answers_to(READ, not_found);
@@ -87,15 +107,21 @@ async fn an_answer_passes_as_it_is_whoever_had_to_be_asked() {
 #[tokio::test]
 async fn who_does_not_answer_hides_no_resource_and_is_not_said_to_lack_it() {
     let (a, b) = (holder(Speaks::Modern, "a").await, holder(Speaks::Modern, "b").await);
-    let gateway = before(&a, &b).await;
+    let lines = format!("  a: {{url: \"{}\", timeout: {{call: 5s}}}}\n  b: {{url: \"{}\"}}", a.url(), b.url());
+    let gateway = start_discovered(&format!("servers:\n{lines}")).await;
     let mut client = gateway.client().await;
-    a.hangs(READ);
+    a.answers_to(READ, |request| Reply::Late(Duration::from_secs(3), request.result(r#"{"contents":["slow"]}"#)));
     b.results(READ, r#"{"contents":[]}"#);
     let began = Instant::now();
     assert_eq!(read(&mut client, "unlisted://1").await.json()["result"]["contents"].to_string(), "[]");
-    assert!(began.elapsed() < Duration::from_secs(8), "waited {:?} for another server", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(3), "waited {:?} for another server", began.elapsed());
 
+    // Nobody else has it: it gets the time of any call.
     b.answers_to(READ, not_found);
+    let answer = read(&mut client, "unlisted://1").await;
+    assert_eq!(answer.json()["result"]["contents"].to_string(), r#"["slow"]"#, "{}", answer.text());
+
+    a.hangs(READ);
     let answer = read(&mut client, "unlisted://2").await;
     assert_eq!((answer.status, answer.json()["error"]["code"].as_i64()), (504, Some(-31002)), "{}", answer.text());
     assert_eq!(answer.json()["error"]["data"]["server"], "a", "{}", answer.text());
@@ -117,8 +143,7 @@ async fn a_lost_session_is_opened_anew_for_reading_wherever_the_resource_is() {
     for uri in ["a://1", "unlisted://1"] {
         for forget in [false, true] {
             forgets.store(forget, Ordering::Relaxed);
-            let body = legacy_request("7", READ, &format!(r#"{{"uri":"{uri}"}}"#));
-            let answer = client.post("/mcp", &legacy(KEY, Some(&session)), body.as_bytes()).await.unwrap();
+            let answer = legacy_read(&mut client, &session, uri).await;
             assert_eq!(answer.json()["result"]["contents"].to_string(), "[]", "{uri}, forgotten: {forget}");
         }
     }
