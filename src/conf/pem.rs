@@ -3,9 +3,12 @@
 
 use super::Tls;
 use super::place::Place;
-use pingora::tls::{self, RootCertStore, ServerConfig};
+use rustls::pki_types::pem::{self, PemObject, SectionKind};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{RootCertStore, ServerConfig};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The pair that the listener shows to clients.
 pub(super) fn pair(place: &Place<'_>) -> Option<Tls> {
@@ -23,25 +26,37 @@ pub(super) fn pair(place: &Place<'_>) -> Option<Tls> {
 }
 
 fn why_unfit(pair: &Tls) -> Option<String> {
-    tls::install_default_crypto_provider();
-    match tls::load_certs_and_key_files(&pair.cert.to_string_lossy(), &pair.key.to_string_lossy()) {
-        Ok(Some((certs, key))) => {
-            let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certs, key);
+    let certs: Result<Vec<_>, pem::Error> = CertificateDer::pem_file_iter(&pair.cert).and_then(Iterator::collect);
+    match (certs, PrivateKeyDer::from_pem_file(&pair.key)) {
+        (Ok(certs), Ok(key)) if !certs.is_empty() => {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+            let config = builder.and_then(|builder| builder.with_no_client_auth().with_single_cert(certs, key));
             config.err().map(|error| error.to_string())
         }
-        Ok(None) => Some("a PEM certificate or a PEM private key is missing in them".to_owned()),
-        Err(error) => Some(error.to_string()),
+        _ => Some("a PEM certificate or a PEM private key is missing in them".to_owned()),
     }
 }
 
 /// The roots that servers are verified against.
 pub(super) fn roots(place: &Place<'_>) -> Option<PathBuf> {
     let path = readable(place)?;
-    let mut roots = RootCertStore::empty();
-    match tls::load_ca_file_into_store(&path, &mut roots) {
-        Ok(()) if !roots.is_empty() => Some(path),
+    match certificates(&path) {
+        Some(1..) => Some(path),
         _ => place.refuse(format_args!("{} holds no PEM certificates, or more than those", place.quoted())),
     }
+}
+
+/// How many there are in a file that holds nothing else.
+fn certificates(path: &Path) -> Option<usize> {
+    let mut roots = RootCertStore::empty();
+    for section in <(SectionKind, Vec<u8>)>::pem_file_iter(path).ok()? {
+        let (SectionKind::Certificate, der) = section.ok()? else {
+            return None;
+        };
+        roots.add(CertificateDer::from(der)).ok()?;
+    }
+    Some(roots.len())
 }
 
 fn readable(place: &Place<'_>) -> Option<PathBuf> {
