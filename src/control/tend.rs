@@ -20,8 +20,11 @@ const RETRY_LAST: Duration = Duration::from_secs(5);
 
 pub(super) async fn tend(gateway: Arc<Gateway>, pool: Arc<Pool>, looked_at: mpsc::Sender<()>) {
     let presence = Presence { is_up: AtomicBool::new(true), came_back: Notify::new() };
-    // A name that takes long to resolve is no reason not to say that nobody is there.
-    let _ = tokio::time::timeout(RESOLVE_FIRST, refresh(&pool)).await;
+    // After a reload its addresses are there. A name that takes long to resolve is no reason not to say
+    // that nobody is there.
+    if pool.endpoints().is_empty() {
+        let _ = tokio::time::timeout(RESOLVE_FIRST, refresh(&pool)).await;
+    }
     // What was known of endpoints before, and not yet decided, is decided now.
     pool.alarm.notify_one();
     tokio::join!(
