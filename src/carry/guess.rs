@@ -1,6 +1,7 @@
 //! A resource that several servers may have: they are asked one after the other, which is safe
 //! because reading changes nothing. The first that has it answers, as if it had been asked alone.
 
+use super::relay::HELD_BYTES_MAX;
 use super::{AnswerHead, Conversation, Downstream, Gone, Stop, Trace};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,9 +16,6 @@ const GUESS_LAST: Duration = Duration::from_secs(2);
 
 /// What comes before an answer, the news of its progress say, is held for so long.
 const HELD_LAST: Duration = Duration::from_millis(500);
-
-/// An answer that has not said by then what it is, is one.
-const HELD_BYTES_MAX: usize = 64 * 1024;
 
 impl Conversation<'_> {
     pub(super) async fn guess<D: Downstream>(

@@ -3,9 +3,8 @@
 
 use crate::gateway::Gateway;
 use crate::session::Opened;
-use crate::upstream::{Fault, Fields, Head, Link, Pool};
+use crate::upstream::{Fault, Head, Link, Pool};
 use std::sync::Arc;
-use tollbridge_filters::era::Era;
 use tollbridge_filters::permit;
 use tollbridge_filters::route::{Notice, Reach};
 
@@ -46,14 +45,7 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
         return opened.set_level(&pool.server, &endpoint, level).await;
     }
     let body = notice.envelope.body().clone();
-    let fields = Fields {
-        era: Era::Legacy,
-        version: Some(&opened.version),
-        session: opened.id.as_deref(),
-        method: "",
-        name: None,
-        forwarded: Some(&opened.headers),
-    };
+    let fields = opened.fields();
     let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, fields, body_bytes: body.len() };
     let told = async {
         let mut link = Link::send(&endpoint, &head, body).await?;

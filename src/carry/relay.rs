@@ -16,7 +16,7 @@ use tollbridge_filters::rejection::Rejection;
 
 /// A JSON answer up to this size is complete before its head goes down, so that half of it is an
 /// error and not half an answer. Larger ones are handed on as they come.
-const HELD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HELD_BYTES_MAX: usize = 64 * 1024;
 
 const NO_ANSWER: &str = "its body is no JSON-RPC answer, or not all of one";
 

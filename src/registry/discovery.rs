@@ -76,8 +76,6 @@ enum Unanswered {
     /// Versioning: neither 401 and 403 nor 5xx tell a server's era).
     #[error("{0}")]
     Hindered(String),
-    #[error("{0}")]
-    Silent(String),
 }
 
 /// A legacy session of the gateway's own.
@@ -107,7 +105,7 @@ impl Visit<'_> {
                     Ok(offer)
                 }
                 Err(legacy) => {
-                    Err(Unanswered::Silent(format!("as a modern server: {modern}; as a legacy one: {legacy}")))
+                    Err(Unanswered::Hindered(format!("as a modern server: {modern}; as a legacy one: {legacy}")))
                 }
             },
         }
@@ -224,7 +222,7 @@ impl Visit<'_> {
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, Unanswered> {
-        question.ask(&self.pool.server, self.endpoint, self.timeout).await.map_err(Unanswered::Silent)
+        question.ask(&self.pool.server, self.endpoint, self.timeout).await.map_err(Unanswered::Hindered)
     }
 }
 

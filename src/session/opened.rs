@@ -103,13 +103,21 @@ impl Opened {
         question.ask(server, endpoint, server.timeout.call).await.map(drop)
     }
 
-    fn fields<'f>(&'f self, id: &'f str) -> Fields<'f> {
-        Fields { forwarded: Some(&self.headers), ..goodbye(&self.version, id) }
+    /// What a message of the session says of it.
+    pub fn fields(&self) -> Fields<'_> {
+        Fields {
+            era: Era::Legacy,
+            version: Some(&self.version),
+            session: self.id.as_deref(),
+            method: "",
+            name: None,
+            forwarded: Some(&self.headers),
+        }
     }
 
     pub async fn end(&self, server: &Server, endpoint: &Endpoint) {
-        if let Some(id) = &self.id {
-            end_upstream(server, endpoint, &self.fields(id)).await;
+        if self.id.is_some() {
+            end_upstream(server, endpoint, &self.fields()).await;
         }
     }
 }

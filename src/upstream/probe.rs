@@ -52,12 +52,6 @@ enum Failed {
     Silent(String),
 }
 
-impl Failed {
-    fn answered(method: &str, status: u16) -> Failed {
-        Failed::Answered(format!("{method} was answered {status} without a result"))
-    }
-}
-
 impl McpCheck {
     pub(super) fn new(server: Arc<Server>, endpoints: Arc<ArcSwap<Vec<Arc<Endpoint>>>>) -> McpCheck {
         McpCheck { server, endpoints, known: Arc::default() }
@@ -124,7 +118,7 @@ impl McpCheck {
     async fn discover(&self, endpoint: &Endpoint) -> Result<Known, Failed> {
         match self.ask(endpoint, Question::discover()).await? {
             (_, Reply::Result(_), _) => Ok(Known::Modern),
-            (status, _, _) => Err(Failed::answered("server/discover", status)),
+            (status, reply, _) => Err(Failed::Answered(reply.refusal("server/discover", status))),
         }
     }
 
@@ -132,7 +126,7 @@ impl McpCheck {
         let ping = Question::ping(&own.version, own.session.as_deref());
         match self.ask(endpoint, ping).await? {
             (_, Reply::Result(_), _) => Ok(Known::Legacy(own)),
-            (status, _, _) => Err(Failed::answered("ping", status)),
+            (status, reply, _) => Err(Failed::Answered(reply.refusal("ping", status))),
         }
     }
 
@@ -145,7 +139,7 @@ impl McpCheck {
                 let _ = self.ask(endpoint, initialized).await;
                 Ok(Known::Legacy(own))
             }
-            (status, _, _) => Err(Failed::answered("initialize", status)),
+            (status, reply, _) => Err(Failed::Answered(reply.refusal("initialize", status))),
         }
     }
 
