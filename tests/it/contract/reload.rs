@@ -124,7 +124,8 @@ async fn a_pool_that_changes_keeps_what_it_knows() {
 async fn an_endpoint_that_a_call_from_before_doubts_is_looked_at() {
     let (slow, quick) =
         (Recorder::start(Speaks::Modern, &[TOOL]).await, Recorder::start(Speaks::Modern, &[TOOL]).await);
-    slow.answers(|request| Reply::Late(Duration::from_secs(3), request.result(r#"{"content":[]}"#)));
+    // Longer than calls wait before their endpoint is doubted.
+    slow.answers(|request| Reply::Late(Duration::from_secs(3), request.result(r#"{"content":["late"]}"#)));
     let urls = [slow.url(), quick.url()];
     let servers = |timeout: &str| {
         format!(
@@ -132,15 +133,16 @@ async fn an_endpoint_that_a_call_from_before_doubts_is_looked_at() {
         )
     };
     let gateway = Arc::new(start_discovered(&servers("30s")).await);
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, doubted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let callers: Vec<_> = (0..4)
         .map(|_| {
-            let (gateway, stop) = (Arc::clone(&gateway), Arc::clone(&stop));
+            let (gateway, stop, doubted) = (Arc::clone(&gateway), Arc::clone(&stop), Arc::clone(&doubted));
             tokio::spawn(async move {
                 let mut client = gateway.client().await;
                 while !stop.load(Ordering::Relaxed) {
                     let answer = call(&mut client, "/mcp/s", "say", "{}").await.unwrap();
                     assert!(answer.error_code().is_none(), "{}", answer.text());
+                    doubted.fetch_or(answer.text().contains("late"), Ordering::Relaxed);
                 }
             })
         })
@@ -148,9 +150,9 @@ async fn an_endpoint_that_a_call_from_before_doubts_is_looked_at() {
     eventually("a call waits at the slow one", 10, || async { (!slow.calls().is_empty()).then_some(()) }).await;
     gateway.reconfigure(&servers("31s"));
     gateway.process.signal("HUP");
-    // Longer than the call waits before its endpoint is doubted.
-    tokio::time::sleep(Duration::from_secs(2)).await;
     slow.answers(|request| Reply::Json(request.result(r#"{"content":[]}"#)));
+    eventually("the call from before is answered", 10, || async { doubted.load(Ordering::Relaxed).then_some(()) })
+        .await;
     let before = slow.calls().len();
     eventually("it gets calls again", 8, || async { (slow.calls().len() > before + 20).then_some(()) }).await;
     stop.store(true, Ordering::Relaxed);
