@@ -80,11 +80,15 @@ async fn a_gateway_that_nobody_listens_to_goes_on() {
 }
 
 #[tokio::test]
-async fn the_demonstration_ends_with_ctrl_c() {
+async fn the_demonstration_calls_soon_and_ends_with_ctrl_c() {
+    let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
     let mut demo = Process::spawn(command.arg("demo").stdout(Stdio::piped()).stderr(Stdio::inherit()));
     let mut lines = BufReader::new(demo.stdout()).lines().map_while(Result::ok);
-    let said: Vec<_> = lines.by_ref().take_while(|line| !line.contains("Ctrl-C")).collect();
+    let mut said: Vec<_> = lines.by_ref().take_while(|line| !line.contains("tools/call")).collect();
+    said.extend(lines.by_ref().take_while(|line| !line.starts_with("< 200")));
+    assert!(began.elapsed() < Duration::from_secs(2), "the first call took until {:?}", began.elapsed());
+    said.extend(lines.by_ref().take_while(|line| !line.contains("Ctrl-C")));
     assert!(!said.iter().any(|line| line.contains("FAILED")), "{}", said.join("\n"));
     demo.signal("INT");
     let status = end(&mut demo, 5).await;
