@@ -16,7 +16,7 @@ async fn servers_come_and_go_while_calls_to_another_go_on() {
     let servers = |other: &str, peer: &Peer| {
         format!("servers:\n  kept: {{url: \"{}\"}}\n  {other}: {{url: \"{}\"}}", kept.url(), peer.url())
     };
-    let gateway = Arc::new(Gateway::start(&servers("gone", &gone)).await);
+    let gateway = Arc::new(start_discovered(&servers("gone", &gone)).await);
     assert_eq!(offering(&gateway).await, ["gone", "kept"], "before the reload");
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -50,7 +50,7 @@ async fn servers_come_and_go_while_calls_to_another_go_on() {
 async fn what_cannot_be_adopted_changes_nothing() {
     let peer = Peer::start(Sdk::RustModern);
     let servers = format!("servers:\n  s: {{url: \"{}\"}}", peer.url());
-    let gateway = Gateway::start(&servers).await;
+    let gateway = start_discovered(&servers).await;
     let reloads = async |result: &str| {
         let series = format!("tollbridge_config_reload_total{{result=\"{result}\"}}");
         gateway.sample(&series).await
