@@ -4,30 +4,42 @@
 mod address;
 mod credential;
 mod duplicates;
+mod environment;
 mod headers;
 mod keys;
 mod limits;
 mod listeners;
 mod node;
+mod outbound;
 mod pem;
 mod place;
 mod problem;
 mod quantity;
 mod read;
 mod seal;
+mod search;
 mod secrets;
 mod section;
 mod servers;
+mod store;
+mod surfaces;
 
+pub(crate) use address::parse as parse_url;
+pub use environment::{Idle, Taken, VARIABLES};
 pub use problem::{Problem, Problems};
 pub use read::{load, parse};
 
+use crate::upstream::Guard;
 use http::{HeaderName, HeaderValue, Uri};
+use ipnet::IpNet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tollbridge_filters::auth::KeyRecord;
+use tollbridge_filters::catalog::Profile;
 use tollbridge_filters::names::{Naming, ServerId};
+use tollbridge_filters::redact;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conf {
@@ -36,11 +48,20 @@ pub struct Conf {
     /// Threads that serve the data listener; each has connections and buffers of its own.
     pub threads: usize,
     pub naming: Naming,
+    /// What the gateway calls itself towards clients, if not by its own name.
+    pub server_name: Option<String>,
     /// Where everything outside the intercepted prefixes goes.
     pub passthrough: Option<SocketAddr>,
     pub keys: Vec<KeyRecord>,
     /// Sorted by id.
     pub servers: Vec<Server>,
+    pub registry: Registry,
+    pub outbound: Outbound,
+    pub surfaces: Surfaces,
+    pub validation: Validation,
+    /// Whether a key reaches a server with access groups only if it has one of them; else they are labels.
+    pub access_groups_enforced: bool,
+    pub search: Search,
     pub limits: Limits,
     pub discovery: Discovery,
     pub session: Session,
@@ -50,6 +71,18 @@ pub struct Conf {
     pub access_log: AccessLog,
     /// The roots that servers' certificates are verified against, in place of the system's.
     pub upstream_ca: Option<PathBuf>,
+    /// What came from variables of the environment, the file being silent.
+    pub taken: Vec<Taken>,
+    /// Variables that are known and set, and change nothing.
+    pub idle: Vec<Idle>,
+}
+
+impl Conf {
+    /// Where the registry is kept: beside the configuration file, unless that says where. `None` for a
+    /// gateway without a file, whose registry lasts as long as it does.
+    pub fn registry_path(&self, file: Option<&Path>) -> Option<PathBuf> {
+        self.registry.path.clone().or_else(|| file.map(store::beside))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +109,8 @@ pub struct Admin {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     pub id: ServerId,
-    /// The id as it was given, echoed and taken in paths.
-    pub external_id: String,
+    /// What its registration says of it.
+    pub profile: Profile,
     pub endpoints: Endpoints,
     pub era: EraChoice,
     pub health: Health,
@@ -87,6 +120,37 @@ pub struct Server {
     /// Client headers that are handed on beside the allow-list.
     pub forward_headers: Vec<HeaderName>,
     pub http: Http,
+    /// What keeps a server that was registered over an API from being anywhere; the file is the
+    /// operator's own word and needs none.
+    pub guard: Option<Arc<Guard>>,
+}
+
+impl Server {
+    /// A server with every default.
+    pub fn at(id: ServerId, external_id: &str, endpoints: Endpoints) -> Server {
+        let profile = Profile {
+            external_id: external_id.to_owned(),
+            name: external_id.to_owned(),
+            url: endpoints.first().map(|url| redact::url(&url.to_string())).unwrap_or_default(),
+            ..Profile::default()
+        };
+        Server {
+            id,
+            profile,
+            endpoints,
+            era: EraChoice::Auto,
+            health: Health { interval: Duration::from_secs(5), timeout: Duration::from_secs(1) },
+            timeout: Timeout {
+                connect: Duration::from_secs(1),
+                call: Duration::from_secs(60),
+                call_max: Duration::from_secs(15 * 60),
+            },
+            credentials: Vec::new(),
+            forward_headers: Vec::new(),
+            http: Http::Auto,
+            guard: None,
+        }
+    }
 }
 
 /// Where a server is reached.
@@ -96,6 +160,20 @@ pub enum Endpoints {
     Static(Vec<Uri>),
     /// One URL whose host name is resolved in the background, again and again.
     Dns(Uri),
+}
+
+impl Endpoints {
+    /// What one URL stands for.
+    pub fn at(uri: Uri) -> Endpoints {
+        if address::is_fixed(&uri) { Endpoints::Static(vec![uri]) } else { Endpoints::Dns(uri) }
+    }
+
+    pub fn first(&self) -> Option<&Uri> {
+        match self {
+            Endpoints::Static(uris) => uris.first(),
+            Endpoints::Dns(uri) => Some(uri),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +210,78 @@ pub struct Timeout {
     pub call_max: Duration,
 }
 
+/// Where what is registered over an API is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registry {
+    pub store: Store,
+    /// Where the configuration says so; see [`Conf::registry_path`].
+    pub path: Option<PathBuf>,
+    /// Whether `/v1/mcp/registry.json` is answered without a key.
+    pub public: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// A file of this process.
+    #[default]
+    Embedded,
+}
+
+/// What servers that are registered over an API may be reached at besides public addresses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outbound {
+    pub ranges: Vec<IpNet>,
+    /// In lower case.
+    pub names: Vec<String>,
+}
+
+/// Which APIs are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surfaces {
+    pub routeiq: bool,
+    pub litellm: bool,
+    pub oliverye: bool,
+    pub registry_api: bool,
+    /// REST in the gateway's own vocabulary.
+    pub plain: bool,
+    /// Whether tools can be called over RouteIQ's and LiteLLM's REST.
+    pub tool_calls: bool,
+}
+
+/// Whether arguments are compared with the schema of their tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// MCP, where the server looks for itself.
+    pub native: Check,
+    pub rest: Check,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    Off,
+    /// What does not fit is logged, and sent.
+    Warn,
+    /// What does not fit is refused.
+    Enforce,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// Whether clients see tools to search and to call tools, in place of all of them.
+    pub meta_tools: bool,
+    /// Who puts what was found into a better order.
+    pub llm: Option<Llm>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Llm {
+    /// Of an API like OpenAI's, as in `https://api.openai.com/v1`.
+    pub base_url: Uri,
+    pub model: String,
+    pub api_key: Option<String>,
+    pub timeout: Duration,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     pub head_bytes: usize,
@@ -148,6 +298,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Entries on one page of a list.
     pub page: usize,
+    /// How often a stream on which nothing happens shows that it lives.
+    pub heartbeat: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

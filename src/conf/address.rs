@@ -20,33 +20,39 @@ pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
-/// The URL of an MCP server. Messages do not repeat it: it may carry a password where none belongs.
+/// The URL of an MCP server.
 pub(super) fn url(place: &Place<'_>) -> Option<Uri> {
-    const EXAMPLE: &str = "as in http://127.0.0.1:3100/mcp";
-    let text = place.text()?;
+    match parse(&place.text()?) {
+        Ok(uri) => Some(uri),
+        Err(wrong) => place.refuse(format_args!("{wrong}, as in http://127.0.0.1:3100/mcp")),
+    }
+}
+
+/// A URL, or what is wrong with it; in words that do not repeat it, for it may carry a password where
+/// none belongs.
+pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
     if text.contains('#') {
-        return place
-            .refuse(format_args!("a URL cannot have a fragment here; remove the `#` and what follows, {EXAMPLE}"));
+        return Err("a URL cannot have a fragment here; remove the `#` and what follows");
     }
     let Ok(uri) = text.parse::<Uri>() else {
-        return place.refuse(format_args!("this is no URL; write scheme, host, port and path, {EXAMPLE}"));
+        return Err("this is no URL; write scheme, host, port and path");
     };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return place.refuse(format_args!("a URL starts with http:// or https:// here; write it so, {EXAMPLE}"));
+        return Err("a URL starts with http:// or https:// here; write it so");
     }
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     if authority.contains('@') {
-        return place.refuse("a URL cannot carry a user or password; put the credential under `auth`");
+        return Err("a URL cannot carry a user or password; leave them out, and give the credential apart");
     }
     let host = uri.host().unwrap_or_default();
     if let Some(wrong) = wrong_host(host) {
-        return place.refuse(format_args!("the host of this URL {wrong}, {EXAMPLE}"));
+        return Err(wrong);
     }
     let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
     if port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
-        return place.refuse("the port of this URL is none; write one from 1 to 65535, or leave the `:` out");
+        return Err("the port of this URL is none; write one from 1 to 65535, or leave the `:` out");
     }
-    Some(uri)
+    Ok(uri)
 }
 
 /// The application beside a sidecar: plain HTTP, one address, everything on it.
@@ -90,11 +96,18 @@ pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
         (1..=63).contains(&label.len()) && allowed && !label.starts_with('-') && !label.ends_with('-')
     };
     match host {
-        "" => Some("is missing; write a name or an IP address"),
-        _ if last.is_empty() => Some("ends with a dot; remove it"),
-        // Resolvers read `127.1` and `2130706433` as IP addresses, in ways that surprise.
-        _ if last.chars().all(|c| c.is_ascii_digit()) => Some("is no IP address; write all four numbers of it"),
-        _ if host.len() > 253 || !host.split('.').all(label) => Some("is no DNS name; write letters, digits, - and ."),
+        "" => Some("the host is missing; write a name or an IP address"),
+        _ if last.is_empty() => Some("the host ends with a dot; remove it"),
+        _ if is_number(last) => Some("the host is no IP address; write all four numbers of it"),
+        _ if host.len() > 253 || !host.split('.').all(label) => {
+            Some("the host is no DNS name; write letters, digits, - and .")
+        }
         _ => None,
     }
+}
+
+/// Resolvers read `127.1`, `2130706433` and `0x7f000001` as IP addresses, in ways that surprise.
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    label.chars().all(|c| c.is_ascii_digit()) || hex.is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()))
 }

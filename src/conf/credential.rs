@@ -6,6 +6,7 @@ use super::place::Place;
 use super::section::Section;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
+use tollbridge_filters::catalog::AuthType;
 
 type Credentials = Vec<(HeaderName, HeaderValue)>;
 
@@ -24,6 +25,20 @@ pub(super) fn read(server: &Section<'_>) -> Credentials {
     let clients = headers.as_ref().and_then(from_headers);
     let litellms = litellm.and_then(|_| from_litellm(server));
     ours.or(clients).or(litellms).unwrap_or_default()
+}
+
+/// What lists may say of credentials.
+pub(super) fn kind(credentials: &[(HeaderName, HeaderValue)]) -> AuthType {
+    let find = |wanted: &str| credentials.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_bytes());
+    let scheme =
+        |value: &[u8], scheme: &[u8]| value.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+    match (find("authorization"), find("x-api-key")) {
+        _ if credentials.is_empty() => AuthType::None,
+        (Some(value), _) if scheme(value, b"bearer ") => AuthType::Bearer,
+        (Some(value), _) if scheme(value, b"basic ") => AuthType::Basic,
+        (None, Some(_)) => AuthType::ApiKey,
+        _ => AuthType::Header,
+    }
 }
 
 #[derive(Clone, Copy)]

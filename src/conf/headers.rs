@@ -24,8 +24,8 @@ const OWN: [&str; 16] = [
 ];
 
 /// What a client shows to the gateway and no upstream may see.
-const CLIENT_CREDENTIALS: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "x-admin-api-key", "x-api-key"];
+const CLIENT_CREDENTIALS: [&str; 6] =
+    ["authorization", "cookie", "proxy-authorization", "x-admin-api-key", "x-api-key", "x-litellm-api-key"];
 
 /// A header that the gateway is to send with a credential in it.
 pub(super) fn credential_name(place: &Place<'_>, text: &str) -> Option<HeaderName> {

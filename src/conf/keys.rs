@@ -5,9 +5,9 @@ use super::place::Place;
 use super::section::Section;
 use tollbridge_filters::auth::{KeyDigest, KeyRecord, Role, digest};
 use tollbridge_filters::names::ServerId;
-use tollbridge_filters::permit::Grant;
+use tollbridge_filters::permit::{Grant, Groups};
 
-const KEY: &[&str] = &["id", "key", "role", "servers"];
+const KEY: &[&str] = &["id", "key", "role", "servers", "access_groups"];
 const SECRET_CHARACTERS_MIN: usize = 16;
 const ID_CHARACTERS_MAX: usize = 64;
 
@@ -24,6 +24,17 @@ const KNOWN_SECRETS: [&str; 10] = [
     "your-api-key-here",
     "your-secret-key-here",
 ];
+
+/// Where groups are labels they keep nobody out.
+pub(super) fn settle(keys: &mut [KeyRecord], enforced: bool) {
+    for key in keys {
+        key.groups = match std::mem::take(&mut key.groups) {
+            _ if !enforced => Groups::Advisory,
+            Groups::Advisory => Groups::Only(Vec::new()),
+            groups => groups,
+        };
+    }
+}
 
 pub(super) fn read(root: &Section<'_>) -> Vec<KeyRecord> {
     let mut ids = Duplicates::new();
@@ -49,7 +60,9 @@ fn key(place: &Place<'_>, ids: &mut Duplicates<String>, digests: &mut Duplicates
     }
     let role = section.or("role", Role::User, |place| place.choice(&[("user", Role::User), ("admin", Role::Admin)]));
     let grant = section.or("servers", Grant::Every, grant);
-    Some(KeyRecord { id: id.unwrap_or_default(), digest: digest.unwrap_or_default(), role, grant })
+    let groups = section.optional("access_groups", |place| place.items()).unwrap_or_default();
+    let groups = Groups::Only(groups.iter().filter_map(Place::text).collect());
+    Some(KeyRecord { id: id.unwrap_or_default(), digest: digest.unwrap_or_default(), role, grant, groups })
 }
 
 fn id(place: &Place<'_>) -> Option<String> {
@@ -76,17 +89,24 @@ fn secret(place: &Place<'_>) -> Option<KeyDigest> {
         },
         None => digest(secret.as_bytes()),
     };
+    match why_unfit(&secret, digest) {
+        Some(wrong) => place.refuse(wrong),
+        None => Some(digest),
+    }
+}
+
+/// What is wrong with a secret, in words that do not repeat it.
+pub(super) fn why_unfit(secret: &str, digest: KeyDigest) -> Option<&'static str> {
     if KNOWN_SECRETS.iter().any(|known| self::digest(known.as_bytes()) == digest) {
-        return place.refuse("this secret is a well-known default; write a random one, from `openssl rand -hex 24`");
+        return Some("this secret is a well-known default; write a random one, from `openssl rand -hex 24`");
     }
     if secret.chars().count() < SECRET_CHARACTERS_MIN {
-        return place
-            .refuse("this secret is shorter than 16 characters; write a random one, from `openssl rand -hex 24`");
+        return Some("this secret is shorter than 16 characters; write a random one, from `openssl rand -hex 24`");
     }
     if !secret.chars().all(|c| c.is_ascii_graphic()) {
-        return place.refuse("this secret has spaces or other characters that no header carries; write visible ASCII");
+        return Some("this secret has spaces or other characters that no header carries; write visible ASCII");
     }
-    Some(digest)
+    None
 }
 
 pub(super) fn from_hex(hex: &str) -> Option<[u8; 32]> {

@@ -16,6 +16,7 @@ const LIMITS: &[&str] = &[
     "idle_timeout",
     "write_timeout",
     "page",
+    "heartbeat",
 ];
 
 pub(super) fn limits(root: &Section<'_>) -> Limits {
@@ -32,6 +33,7 @@ pub(super) fn limits(root: &Section<'_>) -> Limits {
         idle_timeout: wait("idle_timeout", 60),
         write_timeout: wait("write_timeout", 30),
         page: section.or("page", 1000, |place| place.count(1..=100_000)),
+        heartbeat: wait("heartbeat", 15),
     };
     if limits.body_bytes > limits.buffered_bytes_total {
         let key = if section.find("body_bytes").is_some() { "body_bytes" } else { "buffered_bytes_total" };

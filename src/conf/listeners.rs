@@ -6,10 +6,11 @@ use super::pem;
 use super::place::Place;
 use super::section::Section;
 use super::{Admin, Listen};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tollbridge_filters::auth::{KeyRecord, Role};
 
-const LISTEN: &[&str] = &["addr", "tls", "hosts", "origins"];
+/// Where the gateway listens unless it is told where.
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 pub(super) struct Listeners {
     pub(super) listen: Listen,
@@ -41,14 +42,13 @@ pub(super) fn read(root: &Section<'_>, keys: &[KeyRecord]) -> Listeners {
 }
 
 fn listen<'a>(root: &Section<'a>, keys: &[KeyRecord]) -> (Listen, Place<'a>) {
-    let mut listen =
-        Listen { addr: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None, hosts: Vec::new(), origins: Vec::new() };
+    let mut listen = Listen { addr: LISTEN, tls: None, hosts: Vec::new(), origins: Vec::new() };
     let Some(place) = root.find("listen") else {
         return (listen, root.place.clone());
     };
     let mut addr = Some(place.clone());
     if !place.is_text() {
-        let Some(section) = place.section(LISTEN) else {
+        let Some(section) = place.section(&["addr", "tls", "hosts", "origins"]) else {
             return (listen, place);
         };
         addr = section.find("addr");

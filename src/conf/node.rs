@@ -16,6 +16,41 @@ const NODES_MAX: usize = 100_000;
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) value: Value,
+    /// The variable of the environment that stands here, where the file itself says nothing.
+    pub(super) variable: Option<&'static str>,
+}
+
+impl Node {
+    /// Whether there is a value at a path of keys, or on the way something else than keys.
+    pub(super) fn says(&self, path: &[&str]) -> bool {
+        match (&self.value, path) {
+            (Value::Null, _) => false,
+            (Value::Map(entries), [key, rest @ ..]) => {
+                entries.iter().find(|entry| entry.key == *key).is_some_and(|entry| entry.node.says(rest))
+            }
+            _ => true,
+        }
+    }
+
+    /// Puts a value where none is.
+    pub(super) fn put(&mut self, path: &[&str], value: Node) {
+        let [key, rest @ ..] = path else {
+            *self = value;
+            return;
+        };
+        if matches!(self.value, Value::Null) {
+            self.value = Value::Map(Vec::new());
+        }
+        let Value::Map(entries) = &mut self.value else { return };
+        match entries.iter_mut().find(|entry| entry.key == *key) {
+            Some(entry) => entry.node.put(rest, value),
+            None => {
+                let mut node = Node { line: 0, value: Value::Null, variable: None };
+                node.put(rest, value);
+                entries.push(Entry { key: (*key).to_owned(), line: 0, node });
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +101,7 @@ impl<'t> Builder<'t> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => {
-                    return Ok(root.unwrap_or(Node { line: 1, value: Value::Null }));
+                    return Ok(root.unwrap_or(Node { line: 1, value: Value::Null, variable: None }));
                 }
                 Event::DocumentStart(..) if root.is_some() => {
                     let what = "a second document starts here; a configuration is one document, so remove the `---`";
@@ -120,7 +155,7 @@ impl<'t> Builder<'t> {
                 return Err(problem(line, "this is not YAML that can be read here; write keys, lists and text only"));
             }
         };
-        let node = Node { line, value };
+        let node = Node { line, value, variable: None };
         if anchor != 0 {
             self.count(size(&node), line)?;
             self.anchors.insert(anchor, node.clone());

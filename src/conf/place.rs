@@ -22,6 +22,10 @@ impl<'a> Reading<'a> {
         Reading { environment, problems: RefCell::new(problems) }
     }
 
+    pub(super) fn note(&self, problems: impl IntoIterator<Item = Problem>) {
+        self.problems.borrow_mut().extend(problems);
+    }
+
     pub(super) fn finish(self) -> Result<(), Problems> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.line);
@@ -34,20 +38,28 @@ pub(super) struct Place<'a> {
     pub(super) reading: &'a Reading<'a>,
     pub(super) node: &'a Node,
     pub(super) line: usize,
-    /// As in `servers.files.timeout`; empty for the whole file.
+    /// As in `servers.files.timeout`, or `GATEWAY_PORT (listen.addr)`; empty for the whole file.
     pub(super) path: String,
 }
 
 impl<'a> Place<'a> {
+    pub(super) fn new(reading: &'a Reading<'a>, node: &'a Node, line: usize, path: String) -> Place<'a> {
+        let path = match node.variable {
+            Some(variable) => format!("{variable} ({path})"),
+            None => path,
+        };
+        Place { reading, node, line, path }
+    }
+
     pub(super) fn root(reading: &'a Reading<'a>, node: &'a Node) -> Place<'a> {
-        Place { reading, node, line: node.line, path: String::new() }
+        Place::new(reading, node, node.line, String::new())
     }
 
     /// Notes a problem here. That it returns `None` lets a reader end with it.
     pub(super) fn refuse<T>(&self, message: impl Display) -> Option<T> {
         let separator = if self.path.is_empty() { "" } else { ": " };
         let message = format!("{}{separator}{message}", self.path);
-        self.reading.problems.borrow_mut().push(Problem { line: self.line, message });
+        self.reading.note([Problem { line: self.line, message }]);
         None
     }
 
@@ -75,11 +87,8 @@ impl<'a> Place<'a> {
         let Value::List(items) = &self.node.value else {
             return self.refuse(format_args!("here stands {}; write a list, as in [a, b]", kind(&self.node.value)));
         };
-        let place = |(index, node): (usize, &'a Node)| Place {
-            reading: self.reading,
-            node,
-            line: node.line,
-            path: format!("{}[{index}]", self.path),
+        let place = |(index, node): (usize, &'a Node)| {
+            Place::new(self.reading, node, node.line, format!("{}[{index}]", self.path))
         };
         Some(items.iter().enumerate().map(place).collect())
     }
@@ -108,6 +117,15 @@ impl<'a> Place<'a> {
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         self.refuse(format_args!("{} is not known here; write one of {}", self.quoted(), names.join(", ")))
+    }
+
+    pub(super) fn switch(&self) -> Option<bool> {
+        // By text, because YAML 1.1 would call `off` a boolean and YAML 1.2 would not.
+        match self.text()?.as_str() {
+            "on" | "true" => Some(true),
+            "off" | "false" => Some(false),
+            _ => self.refuse(format_args!("{} is no switch; write on or off", self.quoted())),
+        }
     }
 
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {

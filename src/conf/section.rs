@@ -65,7 +65,7 @@ impl<'a> Place<'a> {
             _ => entry.line,
         };
         let separator = if self.path.is_empty() { "" } else { "." };
-        Place { reading: self.reading, node: &entry.node, line, path: format!("{}{separator}{}", self.path, entry.key) }
+        Place::new(self.reading, &entry.node, line, format!("{}{separator}{}", self.path, entry.key))
     }
 }
 

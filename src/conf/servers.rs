@@ -9,8 +9,9 @@ use super::quantity::{DAY, MILLISECOND, Spelled};
 use super::section::Section;
 use super::{Endpoints, EraChoice, Health, Http, Server, Timeout, address};
 use http::Uri;
-use std::time::Duration;
 use tollbridge_filters::names::ServerId;
+
+const TEXT_CHARACTERS_MAX: usize = 4096;
 
 /// Ours; RouteIQ's and LiteLLM's; that of MCP clients.
 pub(super) const SPELLINGS: [&str; 3] = ["servers", "mcp_servers", "mcpServers"];
@@ -24,7 +25,12 @@ const SERVER: &[&str] = &[
     "auth",
     "forward_headers",
     "http",
+    "name",
     "description",
+    "alias",
+    "access_groups",
+    "tools",
+    "resources",
     // Of the foreign spellings:
     "type",
     "transport",
@@ -36,6 +42,7 @@ const SERVER: &[&str] = &[
 
 pub(super) fn read(root: &Section<'_>) -> Vec<Server> {
     let mut ids = Duplicates::new();
+    let mut aliases = Vec::new();
     let mut servers = Vec::new();
     for spelling in SPELLINGS {
         for (external_id, place) in root.optional(spelling, |place| place.entries()).unwrap_or_default() {
@@ -52,36 +59,65 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Server> {
                     id.as_str()
                 ));
             }
-            servers.extend(server(id, external_id, &place));
+            let Some(section) = carried_over_http(&place).and_then(|()| place.section(SERVER)) else {
+                continue;
+            };
+            let server = server(id, external_id, &section);
+            aliases.extend(server.profile.alias.clone().zip(section.find("alias")));
+            servers.push(server);
+        }
+    }
+    for (alias, place) in aliases {
+        if let Some(first) = ids.first(alias.clone(), place.line) {
+            let _: Option<()> = place.refuse(format_args!(
+                "the server on line {first} has {:?} as its id or alias already; give each server its own",
+                alias.as_str()
+            ));
         }
     }
     servers.sort_by(|one, other| one.id.cmp(&other.id));
     servers
 }
 
-fn server(id: ServerId, external_id: &str, place: &Place<'_>) -> Option<Server> {
-    carried_over_http(place)?;
-    let section = place.section(SERVER)?;
-    let endpoints = endpoints(&section);
+fn server(id: ServerId, external_id: &str, section: &Section<'_>) -> Server {
+    let endpoints = endpoints(section).unwrap_or_else(|| Endpoints::Static(Vec::new()));
     let eras = [("auto", EraChoice::Auto), ("modern", EraChoice::Modern), ("legacy", EraChoice::Legacy)];
     let versions = [("auto", Http::Auto), ("1.1", Http::One), ("2", Http::Two)];
-    let server = Server {
-        id,
-        external_id: external_id.to_owned(),
-        endpoints: endpoints.unwrap_or_else(|| Endpoints::Static(Vec::new())),
-        era: section.or("era", EraChoice::Auto, |place| place.choice(&eras)),
-        health: health(&section),
-        timeout: timeout(&section),
-        credentials: credential::read(&section),
-        forward_headers: section
-            .optional("forward_headers", |place| place.items())
-            .unwrap_or_default()
-            .iter()
-            .filter_map(forwarded_name)
-            .collect(),
-        http: section.or("http", Http::Auto, |place| place.choice(&versions)),
-    };
-    Some(server)
+    let mut server = Server::at(id, external_id, endpoints);
+    server.era = section.or("era", server.era, |place| place.choice(&eras));
+    server.health = health(section, server.health);
+    server.timeout = timeout(section, server.timeout);
+    server.credentials = credential::read(section);
+    server.forward_headers = list(section, "forward_headers", forwarded_name);
+    server.http = section.or("http", server.http, |place| place.choice(&versions));
+    let profile = &mut server.profile;
+    profile.name = section.optional("name", text).unwrap_or_else(|| external_id.to_owned());
+    profile.description = section.optional("description", text);
+    profile.alias = section.optional("alias", alias);
+    profile.tools = list(section, "tools", text);
+    profile.resources = list(section, "resources", text);
+    profile.access_groups = list(section, "access_groups", text);
+    profile.auth_type = credential::kind(&server.credentials);
+    server
+}
+
+fn list<T>(server: &Section<'_>, key: &str, read: fn(&Place<'_>) -> Option<T>) -> Vec<T> {
+    server.optional(key, Place::items).unwrap_or_default().iter().filter_map(read).collect()
+}
+
+fn text(place: &Place<'_>) -> Option<String> {
+    let text = place.text()?;
+    if (1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
+        return Some(text);
+    }
+    place.refuse("this text is empty or longer than 4096 characters; write a shorter one, or leave it out")
+}
+
+fn alias(place: &Place<'_>) -> Option<ServerId> {
+    match ServerId::derive(&place.text()?) {
+        Ok(alias) => Some(alias),
+        Err(error) => place.refuse(error),
+    }
 }
 
 /// A server over another transport cannot be reached yet; its other keys would only be unknown.
@@ -112,10 +148,7 @@ fn carried_over_http(server: &Place<'_>) -> Option<()> {
 
 fn endpoints(server: &Section<'_>) -> Option<Endpoints> {
     match (server.find("url"), server.find("endpoints")) {
-        (Some(place), None) => {
-            let uri = address::url(&place)?;
-            Some(if address::is_fixed(&uri) { Endpoints::Static(vec![uri]) } else { Endpoints::Dns(uri) })
-        }
+        (Some(place), None) => address::url(&place).map(Endpoints::at),
         (None, Some(place)) => several(&place).map(Endpoints::Static),
         (Some(_), Some(place)) => place.refuse("there is a `url` as well; write `url` or `endpoints`"),
         (None, None) => server.place.refuse("`url` is missing; write it, as in `url: http://127.0.0.1:3100/mcp`"),
@@ -148,21 +181,19 @@ fn several(place: &Place<'_>) -> Option<Vec<Uri>> {
     Some(uris)
 }
 
-fn health(server: &Section<'_>) -> Health {
+fn health(server: &Section<'_>, default: Health) -> Health {
     let section = server.child("health", &["interval", "timeout"]);
-    Health {
-        interval: section.or("interval", Duration::from_secs(5), |place| place.duration(MILLISECOND..=DAY)),
-        timeout: section.or("timeout", Duration::from_secs(1), |place| place.duration(MILLISECOND..=DAY)),
-    }
+    let duration = |key, default| section.or(key, default, |place| place.duration(MILLISECOND..=DAY));
+    Health { interval: duration("interval", default.interval), timeout: duration("timeout", default.timeout) }
 }
 
-fn timeout(server: &Section<'_>) -> Timeout {
+fn timeout(server: &Section<'_>, default: Timeout) -> Timeout {
     let section = server.child("timeout", &["connect", "call", "call_max"]);
     let duration = |key, default| section.or(key, default, |place| place.duration(MILLISECOND..=DAY));
     let timeout = Timeout {
-        connect: duration("connect", Duration::from_secs(1)),
-        call: duration("call", Duration::from_secs(60)),
-        call_max: duration("call_max", Duration::from_secs(15 * 60)),
+        connect: duration("connect", default.connect),
+        call: duration("call", default.call),
+        call_max: duration("call_max", default.call_max),
     };
     if timeout.call > timeout.call_max {
         let key = if section.find("call").is_some() { "call" } else { "call_max" };

@@ -1,11 +1,13 @@
 use super::*;
 use std::fs;
+use tollbridge_filters::catalog::{AuthType, Origin};
 
-const ENVIRONMENT: [(&str, &str); 9] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     ("TOLLBRIDGE_KEY", "8f3c2a51d07e4b96a1c4"),
     ("TOLLBRIDGE_MASTER_KEY", "c0b7e1f24a9d5836e2f0"),
     ("TOLLBRIDGE_APP_KEY", "5d91a7c3e8b2406f7a1d"),
     ("FILES_TOKEN", "files-token"),
+    ("OPENAI_API_KEY", "sk-proj-0123"),
     ("TOLLBRIDGE_SEAL", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
     ("SHORT", "hunter2"),
     ("MINUTE", "60"),
@@ -105,6 +107,8 @@ fn the_documented_file_shows_every_key() {
     let text: String = example("gateway").lines().map(uncomment).collect();
     let text = text
         .replace("  keys: []\n", "")
+        .replace("  allow: []\n", "")
+        .replace("  llm: off\n", "")
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
         .replace("/etc/tollbridge/tls.crt", &one.cert())
         .replace("/etc/tollbridge/tls.key", &one.key())
@@ -127,6 +131,87 @@ fn the_documented_file_shows_every_key() {
     assert_eq!(files.endpoints, Endpoints::Dns("http://files.internal:3201/mcp".parse().unwrap()));
     assert_eq!(search.endpoints, Endpoints::Static(vec!["http://127.0.0.1:3100/mcp".parse().unwrap()]));
     assert_eq!(credential(files), [("authorization", "Bearer files-token")]);
+    assert_eq!(conf.server_name.as_deref(), Some("tools"));
+    assert_eq!(conf.registry.path, Some("/var/lib/tollbridge/registry.db".into()));
+    assert_eq!(conf.outbound.names, ["stub.internal"]);
+    let ranges = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap());
+    assert_eq!(conf.outbound.ranges, ranges);
+    let llm = conf.search.llm.expect("a language model");
+    assert_eq!(llm.api_key.as_deref(), Some("sk-proj-0123"));
+    assert_eq!(Some(llm), good("search: {llm: {}}").search.llm, "the defaults");
+}
+
+#[test]
+fn what_is_on_by_default_is_switched_off_by_name() {
+    let off = good(
+        "surfaces: {routeiq: off, litellm: false, oliverye: off, registry_api: off, plain: off, tool_calls: off}
+validation: {native: warn, rest: off}
+access_groups: {enforce: on}
+registry: {public: true, store: embedded}
+search: {meta_tools: on, llm: {base_url: \"http://127.0.0.1:11434/v1\", model: small, api_key: \"\", timeout: 500ms}}
+limits: {heartbeat: 1s}",
+    );
+    let Surfaces { routeiq, litellm, oliverye, registry_api, plain, tool_calls } = off.surfaces;
+    assert!(![routeiq, litellm, oliverye, registry_api, plain, tool_calls].contains(&true), "{:?}", off.surfaces);
+    assert_eq!(off.validation, Validation { native: Check::Warn, rest: Check::Off });
+    assert!(off.access_groups_enforced && off.registry.public && off.search.meta_tools);
+    assert_eq!(off.limits.heartbeat, Duration::from_secs(1));
+    let llm = off.search.llm.expect("a language model");
+    assert_eq!((llm.model.as_str(), llm.api_key, llm.timeout), ("small", None, Duration::from_millis(500)));
+
+    let on = good("").surfaces;
+    assert!(on.routeiq && on.litellm && on.oliverye && on.registry_api && on.plain && on.tool_calls);
+    assert_eq!(good("").validation, Validation { native: Check::Off, rest: Check::Enforce });
+}
+
+#[test]
+fn the_registry_lies_beside_the_configuration() {
+    let beside = |file: Option<&str>| good("").registry_path(file.map(Path::new));
+    assert_eq!(beside(Some("/etc/tollbridge/gateway.yaml")), Some("/etc/tollbridge/gateway.db".into()));
+    assert_eq!(beside(Some("odd.db")), Some("odd.db.db".into()), "never the file itself");
+    assert_eq!(beside(None), None);
+    let said = good("registry: {path: /var/lib/r.db}");
+    assert_eq!(said.registry_path(Some(Path::new("gateway.yaml"))), Some("/var/lib/r.db".into()));
+}
+
+#[test]
+fn a_server_of_the_file_has_the_defaults_of_one_that_is_registered() {
+    for url in ["http://127.0.0.1:3100/mcp", "https://files.example/mcp"] {
+        let conf = good(&format!("servers: {{Files.EU: {{url: \"{url}\"}}}}"));
+        let id = ServerId::derive("Files.EU").unwrap();
+        let registered = Server::at(id, "Files.EU", Endpoints::at(url.parse().unwrap()));
+        assert_eq!(conf.servers, [registered]);
+        assert_eq!(conf.servers[0].profile.url, url);
+    }
+}
+
+#[test]
+fn a_server_is_described_as_its_registration_says() {
+    let conf = good(
+        r#"
+servers:
+  a: {url: "http://h/mcp", name: Files, description: the archive, alias: My.Archive, access_groups: [legal, ops]}
+  b: {endpoints: ["http://10.0.0.1/mcp", "http://10.0.0.2/mcp"], tools: [one, two], resources: ["file:///a"]}
+mcp_servers:
+  c: {url: "http://h/c", transport: streamable_http, tools: [stub.echo], auth_type: api_key, auth_value: abc}
+mcpServers: {"d": {"url": "http://h/d", "headers": {"Authorization": "Basic YTpi"}}}
+"#,
+    );
+    let [a, b, c, d] = [0, 1, 2, 3].map(|index| &conf.servers[index].profile);
+    assert_eq!((a.name.as_str(), a.description.as_deref()), ("Files", Some("the archive")));
+    assert_eq!(a.alias.as_ref().map(ServerId::as_str), Some("my-archive"));
+    assert_eq!(a.access_groups, ["legal", "ops"]);
+    assert_eq!((b.name.as_str(), b.url.as_str()), ("b", "http://10.0.0.1/mcp"));
+    assert_eq!(
+        (b.tools.as_slice(), b.resources.as_slice()),
+        (&["one".into(), "two".into()][..], &["file:///a".into()][..])
+    );
+    assert_eq!(c.tools, ["stub.echo"]);
+    assert_eq!(
+        [a, b, c, d].map(|profile| profile.auth_type),
+        [AuthType::None, AuthType::None, AuthType::ApiKey, AuthType::Basic]
+    );
+    assert!([a, b, c, d].into_iter().all(|profile| profile.origin == Origin::File));
 }
 
 #[test]
@@ -140,7 +225,7 @@ mcpServers: {"b": {"type": "http", "url": "http://[::1]:2/mcp", "headers": {"Aut
 "#,
     );
     let [b, c, git] = conf.servers.as_slice() else { panic!("{:?}", conf.servers) };
-    assert_eq!((git.id.as_str(), git.external_id.as_str()), ("git-hub-1", "Git.Hub_1"));
+    assert_eq!((git.id.as_str(), git.profile.external_id.as_str()), ("git-hub-1", "Git.Hub_1"));
     assert_eq!(credential(git), [("x-api-key", "abc")]);
     assert_eq!(credential(b), [("authorization", "Bearer t"), ("x-org", "1")]);
     assert_eq!(c.http, Http::One);
@@ -222,6 +307,39 @@ fn problems_name_their_line_and_the_way_out() {
             ],
         ),
         ("servers: {a: {url: http://h/}, A: {url: http://h/}}", &[(1, "the server on line 1 has the id \"a\"")]),
+        (
+            "servers:\n  a: {url: http://h/, alias: b}\n  b: {url: http://i/}\n  c: {url: http://j/, alias: B}",
+            &[(2, "servers.a.alias: the server on line 3 has \"b\""), (4, "the server on line 3 has \"b\"")],
+        ),
+        (
+            "servers:\n  a: {url: http://h/, alias: c}\n  b: {url: http://i/, alias: c}",
+            &[(3, "servers.b.alias: the server on line 2 has \"c\" as its id or alias already")],
+        ),
+        ("servers:\n  a: {url: http://h/, alias: tools}", &[(2, "servers.a.alias: \"tools\" is a reserved word")]),
+        ("servers:\n  a: {url: http://h/, tools: [\"\"]}", &[(2, "servers.a.tools[0]: this text is empty")]),
+        // What is registered, and over which API.
+        ("registry: {store: redis}", &[(1, "registry.store: the store redis is not there yet; write embedded")]),
+        ("registry: {store: paper, public: yes}", &[(1, "\"paper\" is no store"), (1, "\"yes\" is no switch")]),
+        ("registry: {path: /var/lib/}", &[(1, "no path of a file")]),
+        (
+            "outbound:\n  allow:\n    - 10.0.0.0/33\n    - http://h/\n    - 10.1\n    - 0x7f000001\n    - \"::1\"\n    - a.b.",
+            &[
+                (3, "outbound.allow[0]: \"10.0.0.0/33\" is no range, no address and no name"),
+                (4, "outbound.allow[1]"),
+                (5, "outbound.allow[2]"),
+                (6, "outbound.allow[3]"),
+                (8, "outbound.allow[5]"),
+            ],
+        ),
+        ("surfaces: {routeiq: maybe}", &[(1, "surfaces.routeiq: \"maybe\" is no switch; write on or off")]),
+        (
+            "validation: {rest: on}",
+            &[(1, "validation.rest: \"on\" is not known here; write one of off, warn, enforce")],
+        ),
+        ("search: {llm: on}", &[(1, "search.llm: \"on\" is no language model; write off, or keys: base_url")]),
+        ("search: {llm: {base_url: \"${PASSWORD_URL}\"}}", &[(1, "search.llm.base_url: a URL cannot carry a user")]),
+        ("limits: {heartbeat: 0s}", &[(1, "limits.heartbeat: \"0s\" is out of range")]),
+        ("server_name: \"\"", &[(1, "a name has 1 to 128 characters")]),
         // Listeners.
         ("listen: localhost:8080", &[(1, "\"localhost:8080\" is no address; write an IP address and a port")]),
         ("listen: 127.0.0.1:0", &[(1, "write a port from 1 to 65535")]),
@@ -284,6 +402,7 @@ fn problems_name_their_line_and_the_way_out() {
         ("servers:\n  a: {url: http://h.example./mcp}", &[(2, "ends with a dot")]),
         ("servers:\n  a: {url: \"http://h:0/\"}\n  b: {url: \"http://h:65536/\"}", &[(2, "the port"), (3, "the port")]),
         ("servers:\n  a: {url: http://127.1/mcp}", &[(2, "is no IP address")]),
+        ("servers:\n  a: {url: http://0x7f000001/mcp}", &[(2, "is no IP address")]),
         ("servers:\n  a: {url: 127.0.0.1:3100}", &[(2, "http://")]),
         (
             "servers:\n  a:\n    command: npx\n    args: [x]",
