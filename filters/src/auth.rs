@@ -1,6 +1,6 @@
 //! Authentication: the only maker of a [`Principal`].
 
-use crate::permit::Grant;
+use crate::permit::{Grant, Groups};
 use crate::rejection::Rejection;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -26,6 +26,7 @@ pub struct KeyRecord {
     pub digest: KeyDigest,
     pub role: Role,
     pub grant: Grant,
+    pub groups: Groups,
 }
 
 /// Who is calling, proven.
@@ -37,11 +38,15 @@ struct Identity {
     id: String,
     role: Role,
     grant: Grant,
+    groups: Groups,
 }
 
+/// No key has this id: ids hold no spaces.
+const PUBLIC: &str = "no key";
+
 impl Principal {
-    fn new(id: String, role: Role, grant: Grant) -> Principal {
-        Principal(Arc::new(Identity { id, role, grant }))
+    fn new(id: String, role: Role, grant: Grant, groups: Groups) -> Principal {
+        Principal(Arc::new(Identity { id, role, grant, groups }))
     }
 
     /// The stable id of the key record: what sessions are bound to and what logs say.
@@ -49,8 +54,21 @@ impl Principal {
         &self.0.id
     }
 
+    /// Somebody without a key, where the registry is open to everybody.
+    pub(crate) fn public() -> Principal {
+        Principal::new(PUBLIC.to_owned(), Role::User, Grant::Every, Groups::Advisory)
+    }
+
+    pub fn is_public(&self) -> bool {
+        self.0.id == PUBLIC
+    }
+
     pub fn role(&self) -> Role {
         self.0.role
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.0.groups
     }
 
     pub(crate) fn grant(&self) -> &Grant {
@@ -67,12 +85,14 @@ pub enum Keyring {
 }
 
 impl Keyring {
-    pub fn new(records: &[KeyRecord]) -> Keyring {
+    /// `strangers`: the groups of whoever comes where there are no keys.
+    pub fn new(records: &[KeyRecord], strangers: Groups) -> Keyring {
         if records.is_empty() {
-            return Keyring::Open(Principal::new("anonymous".to_owned(), Role::User, Grant::Every));
+            let groups = strangers;
+            return Keyring::Open(Principal::new("anonymous".to_owned(), Role::User, Grant::Every, groups));
         }
         let entry = |record: &KeyRecord| {
-            let principal = Principal::new(record.id.clone(), record.role, record.grant.clone());
+            let principal = Principal::new(record.id.clone(), record.role, record.grant.clone(), record.groups.clone());
             (record.digest, (record.digest, principal))
         };
         Keyring::Keys(records.iter().map(entry).collect())
@@ -84,7 +104,45 @@ impl Keyring {
             Keyring::Keys(keys) => look_up(keys, bearer(headers)?),
         }
     }
+
+    /// Who may change things: an admin's key goes in a header of its own, or takes the place of any
+    /// other.
+    pub fn authenticate_admin(&self, headers: &HeaderMap) -> Result<Principal, Rejection> {
+        let Keyring::Keys(keys) = self else {
+            return Err(Rejection::NoAdminKeys);
+        };
+        let own = headers.get(ADMIN_KEY).map(|value| value.as_bytes().trim_ascii());
+        let token = match own {
+            Some(token) => token,
+            None if !self.has_admins() => return Err(Rejection::NoAdminKeys),
+            None => bearer(headers).map_err(|_| Rejection::AdminKeyRequired)?,
+        };
+        look_up(keys, token).map_err(|_| match own {
+            _ if !self.has_admins() => Rejection::NoAdminKeys,
+            Some(_) => Rejection::UnknownAdminKey,
+            None => Rejection::UnknownKey,
+        })
+    }
+
+    /// Whether a request brings anything that looks like a key.
+    pub fn is_shown(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(AUTHORIZATION) || OTHERS.iter().any(|name| headers.contains_key(*name))
+    }
+
+    /// Whether anybody may change things.
+    pub fn has_admins(&self) -> bool {
+        match self {
+            Keyring::Open(_) => false,
+            Keyring::Keys(keys) => keys.values().any(|(_, principal)| principal.role() == Role::Admin),
+        }
+    }
 }
+
+/// RouteIQ's header for an admin's key.
+const ADMIN_KEY: &str = "x-admin-api-key";
+
+/// Headers that other systems have for a key, with or without `Bearer`.
+const OTHERS: [&str; 3] = ["x-litellm-api-key", "x-api-key", ADMIN_KEY];
 
 /// Digest first, for every token: the time until a "no" is the same for all of them. The map is
 /// keyed by what an attacker cannot choose (a hash), and the last word is a constant-time compare.
@@ -99,13 +157,26 @@ fn look_up(keys: &HashMap<KeyDigest, (KeyDigest, Principal)>, token: &[u8]) -> R
 /// The token of the one `Authorization: Bearer` header (RFC 6750, 2.1).
 fn bearer(headers: &HeaderMap) -> Result<&[u8], Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Rejection::MissingKey)?.as_bytes();
+    let Some(value) = values.next() else {
+        return other_key(headers);
+    };
+    let value = value.as_bytes();
     if values.next().is_some() {
         return Err(Rejection::MissingKey);
     }
     let (scheme, token) = value.split_at_checked(7).ok_or(Rejection::MissingKey)?;
     let token = token.trim_ascii();
     if scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() { Ok(token) } else { Err(Rejection::MissingKey) }
+}
+
+/// A key in a header of another system.
+fn other_key(headers: &HeaderMap) -> Result<&[u8], Rejection> {
+    let value = OTHERS.iter().find_map(|name| headers.get(*name)).ok_or(Rejection::MissingKey)?.as_bytes();
+    let token = match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
+        _ => value,
+    };
+    Some(token.trim_ascii()).filter(|token| !token.is_empty()).ok_or(Rejection::MissingKey)
 }
 
 pub fn digest(secret: &[u8]) -> KeyDigest {

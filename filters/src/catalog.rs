@@ -2,9 +2,16 @@
 //! changes; the registry publishes another one.
 
 mod entry;
+mod function;
 mod index;
+mod meant;
+mod profile;
+mod set;
 
-pub use entry::{Entry, Kind, Offer};
+pub use entry::{Dialect, Entry, Kind, Offer};
+pub use meant::Meant;
+pub use profile::{AuthType, Origin, Profile};
+pub use set::Set;
 
 use crate::auth::Principal;
 use crate::era::Era;
@@ -13,6 +20,7 @@ use crate::path::Scope;
 use crate::permit;
 use crate::rejection::Rejection;
 use index::{Index, Listed};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Everything that requests are answered and routed by, at one moment.
@@ -23,7 +31,13 @@ pub struct Snapshot {
     /// Sorted by id.
     servers: Vec<Server>,
     index: Index,
+    /// Other ids of servers.
+    aliases: HashMap<ServerId, ServerId>,
+    sets: Sets,
 }
+
+/// The application sessions, by id.
+pub type Sets = Arc<HashMap<String, Arc<Set>>>;
 
 /// One registered server and what is known of it.
 #[derive(Clone, Debug)]
@@ -32,6 +46,7 @@ pub struct Server {
     pub state: State,
     /// What it offered when it was last asked; kept when it dies.
     pub offer: Option<Arc<Offer>>,
+    pub profile: Arc<Profile>,
 }
 
 /// How much the offer of a server is worth. Times are seconds since 1970.
@@ -48,6 +63,17 @@ pub enum State {
     Unreachable {
         since: u64,
     },
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Unprobed => "unprobed",
+            State::Ready => "ready",
+            State::Stale { .. } => "stale",
+            State::Unreachable { .. } => "unreachable",
+        }
+    }
 }
 
 /// One line of a list.
@@ -71,10 +97,47 @@ pub struct Target {
 }
 
 impl Snapshot {
-    pub fn new(generation: u64, naming: Naming, mut servers: Vec<Server>) -> Snapshot {
+    pub fn new(generation: u64, naming: Naming, mut servers: Vec<Server>, sets: Sets) -> Snapshot {
         servers.sort_by(|a, b| a.id.cmp(&b.id));
         let index = Index::build(naming, &servers);
-        Snapshot { generation, naming, servers, index }
+        let alias = |server: &Server| Some((server.profile.alias.clone()?, server.id.clone()));
+        let aliases = servers.iter().filter_map(alias).collect();
+        Snapshot { generation, naming, servers, index, aliases, sets }
+    }
+
+    pub fn sets_by_id(&self) -> &HashMap<String, Arc<Set>> {
+        &self.sets
+    }
+
+    /// Every server, whoever may see it.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.servers.iter()
+    }
+
+    /// A set that this principal may use, if it has not expired.
+    pub fn set(&self, id: &str, principal: &Principal, now: u64) -> Option<&Arc<Set>> {
+        self.sets.get(id).filter(|set| set.principal == principal.id() && set.expires > now)
+    }
+
+    pub fn sets<'s>(&'s self, principal: &'s Principal, now: u64) -> impl Iterator<Item = (&'s str, &'s Arc<Set>)> {
+        let own = move |(_, set): &(&String, &Arc<Set>)| set.principal == principal.id() && set.expires > now;
+        self.sets.iter().filter(own).map(|(id, set)| (id.as_str(), set))
+    }
+
+    /// A server by its id as it was given, by ours, or by its alias.
+    pub fn named(&self, name: &str) -> Option<&Server> {
+        let id = ServerId::derive(name).ok()?;
+        self.server(&id).or_else(|| self.server(self.aliases.get(&id)?))
+    }
+
+    /// The server that an alias stands for.
+    pub fn behind_alias(&self, id: &ServerId) -> Option<&ServerId> {
+        self.aliases.get(id)
+    }
+
+    /// A tool's name as lists at `/mcp` show it.
+    pub fn public_name(&self, server: &ServerId, name: &str) -> String {
+        self.index.public_name(&self.servers, server, name)
     }
 
     pub fn naming(&self) -> Naming {
@@ -88,17 +151,23 @@ impl Snapshot {
 
     /// The servers that a principal may use at an endpoint.
     pub fn visible<'s>(&'s self, principal: &'s Principal, scope: &'s Scope) -> impl Iterator<Item = &'s Server> {
-        let inside = move |server: &&Server| match scope {
-            Scope::All => true,
-            Scope::One(id) => server.id == *id,
-        };
-        self.servers.iter().filter(inside).filter(|server| permit::execute(principal, &server.id))
+        let inside = move |server: &&Server| self.is_inside(server, principal, scope);
+        self.servers.iter().filter(inside).filter(|server| permit::execute(principal, server))
     }
 
     /// What a list shows, sorted by public name. Of two entries with the same one (URIs, or
     /// `naming: never`) the first by server id is shown, and the others are said to be hidden.
     pub fn list<'s>(&'s self, kind: Kind, era: Era, principal: &Principal, scope: &Scope) -> Vec<Line<'s>> {
-        let visible: Vec<bool> = self.servers.iter().map(|server| self.shows(server, era, principal, scope)).collect();
+        self.lines(kind, scope, |server| server.speaks(era) && self.shows(server, principal, scope))
+    }
+
+    /// The same for callers who speak no MCP, and so reach servers of every era.
+    pub fn list_every<'s>(&'s self, kind: Kind, principal: &Principal, scope: &Scope) -> Vec<Line<'s>> {
+        self.lines(kind, scope, |server| self.shows(server, principal, scope))
+    }
+
+    fn lines<'s>(&'s self, kind: Kind, scope: &Scope, shows: impl Fn(&Server) -> bool) -> Vec<Line<'s>> {
+        let visible: Vec<bool> = self.servers.iter().map(shows).collect();
         let shown = |listed: &&Listed| visible.get(listed.server).copied().unwrap_or_default();
         let mut lines: Vec<Line<'s>> = Vec::new();
         for listed in self.index.listed(kind, scope).iter().filter(shown) {
@@ -113,9 +182,28 @@ impl Snapshot {
         lines
     }
 
-    fn shows(&self, server: &Server, era: Era, principal: &Principal, scope: &Scope) -> bool {
-        let inside = *scope == Scope::All || *scope == Scope::One(server.id.clone());
-        inside && server.speaks(era) && permit::execute(principal, &server.id)
+    fn shows(&self, server: &Server, principal: &Principal, scope: &Scope) -> bool {
+        self.is_inside(server, principal, scope) && permit::execute(principal, server)
+    }
+
+    /// What belongs to a set is for whoever made the set.
+    fn is_for(&self, server: &Server, principal: &Principal) -> bool {
+        let Some(set) = &server.profile.set else {
+            return true;
+        };
+        self.sets.get(set).is_some_and(|set| set.principal == principal.id())
+    }
+
+    /// What belongs to a set is there for the set alone.
+    fn is_inside(&self, server: &Server, principal: &Principal, scope: &Scope) -> bool {
+        match scope {
+            Scope::All => server.profile.set.is_none(),
+            Scope::One(id) => server.id == *id && self.is_for(server, principal),
+            Scope::Set(id) => {
+                let own = self.sets.get(id).filter(|set| set.principal == principal.id());
+                own.is_some_and(|set| server.profile.set.as_deref() == Some(id) || set.members.contains(&server.id))
+            }
+        }
     }
 
     /// The entry that a server lists under its own name.
@@ -137,16 +225,24 @@ impl Snapshot {
             Scope::One(server) => {
                 self.visible(principal, scope).next().ok_or_else(|| unknown(kind, name))?;
                 let listed = self.entry(server, kind, name).is_some();
-                Target { server: server.clone(), rename: None, listed }
+                let function = if listed { None } else { self.function_of(server, kind, name)? };
+                function.unwrap_or_else(|| Target { server: server.clone(), rename: None, listed })
             }
-            Scope::All => self.resolve_public(kind, name, era, principal)?,
+            Scope::All | Scope::Set(_) => self.resolve_public(kind, name, era, principal, scope)?,
         };
         let speaks = self.server(&target.server).is_some_and(|server| server.speaks(era));
         if speaks { Ok(target) } else { Err(Rejection::EraUnbridged { server: target.server, era }) }
     }
 
-    fn resolve_public(&self, kind: Kind, name: &str, era: Era, principal: &Principal) -> Result<Target, Rejection> {
-        let candidates = self.candidates(kind, name, era, principal);
+    fn resolve_public(
+        &self,
+        kind: Kind,
+        name: &str,
+        era: Era,
+        principal: &Principal,
+        scope: &Scope,
+    ) -> Result<Target, Rejection> {
+        let candidates = self.candidates(kind, name, era, principal, scope);
         // Two servers of different eras may share a spelling; only one of them is meant by this client.
         let callable = |target: &&Target| self.server(&target.server).is_some_and(|server| server.speaks(era));
         let mut meant: Vec<&Target> = candidates.iter().filter(callable).collect();
@@ -162,24 +258,27 @@ impl Snapshot {
         }
     }
 
-    fn candidates(&self, kind: Kind, name: &str, era: Era, principal: &Principal) -> Vec<Target> {
-        if let Some(target) = self.canonical(kind, name, era, principal) {
+    fn candidates(&self, kind: Kind, name: &str, era: Era, principal: &Principal, scope: &Scope) -> Vec<Target> {
+        if let Some(target) = self.canonical(kind, name, era, principal, scope) {
             return vec![target];
         }
+        let functions = self.functions(kind, name, era, principal, scope);
+        if !functions.is_empty() {
+            return functions;
+        }
         let spelled = |server: &Server| {
-            let bare = crate::names::foreign_spelling(name, &server.id).into_iter().chain([name]);
-            let mut known = bare.filter(|bare| self.entry(&server.id, kind, bare).is_some());
+            let mut known = server.spellings(name).filter(|bare| self.entry(&server.id, kind, bare).is_some());
             known.next().map(|bare| Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: true })
         };
-        let exact: Vec<Target> = self.visible(principal, &Scope::All).filter_map(spelled).collect();
-        if exact.is_empty() { self.undiscovered(name, principal).into_iter().collect() } else { exact }
+        let exact: Vec<Target> = self.visible(principal, scope).filter_map(spelled).collect();
+        if exact.is_empty() { self.undiscovered(name, principal, scope).into_iter().collect() } else { exact }
     }
 
     /// The name as lists show it.
-    fn canonical(&self, kind: Kind, name: &str, era: Era, principal: &Principal) -> Option<Target> {
+    fn canonical(&self, kind: Kind, name: &str, era: Era, principal: &Principal, scope: &Scope) -> Option<Target> {
         let places = self.index.find(kind, name).iter();
         let found = places.filter_map(|(server, entry)| {
-            let server = self.servers.get(*server).filter(|server| permit::execute(principal, &server.id))?;
+            let server = self.servers.get(*server).filter(|server| self.shows(server, principal, scope))?;
             Some((server, server.offer.as_ref()?.entries(kind).get(*entry)?))
         });
         let mut found: Vec<_> = found.collect();
@@ -191,9 +290,12 @@ impl Snapshot {
     }
 
     /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
-    fn undiscovered(&self, name: &str, principal: &Principal) -> Option<Target> {
+    fn undiscovered(&self, name: &str, principal: &Principal, scope: &Scope) -> Option<Target> {
         let (server, bare) = crate::names::split(name)?;
-        let server = self.visible(principal, &Scope::All).find(|known| known.id.as_str() == server)?;
+        let is_meant = |known: &&Server| {
+            known.id.as_str() == server || known.profile.alias.as_ref().is_some_and(|alias| alias.as_str() == server)
+        };
+        let server = self.visible(principal, scope).find(is_meant)?;
         Some(Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: false })
     }
 
@@ -232,6 +334,20 @@ impl Snapshot {
 }
 
 impl Server {
+    /// What a name may mean as one of this server's: the name without a prefix of any known spelling,
+    /// and the name itself.
+    fn spellings<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n str> {
+        let profile = &self.profile;
+        let alias = profile.alias.as_ref().map(ServerId::as_str);
+        let prefixes = [self.id.as_str(), &profile.external_id, &profile.name].into_iter().chain(alias);
+        let prefixes = prefixes.filter(|prefix| !prefix.is_empty());
+        prefixes.filter_map(move |prefix| crate::names::foreign_spelling(name, prefix)).chain([name])
+    }
+
+    pub fn tool(&self, name: &str) -> Option<&Entry> {
+        self.offer.as_ref()?.entry(Kind::Tool, name)
+    }
+
     /// Whether clients of an era reach it. Until it has answered once, nobody knows, and the
     /// attempt will tell.
     pub fn speaks(&self, era: Era) -> bool {

@@ -79,6 +79,43 @@ pub fn check_params(headers: &HeaderMap, envelope: &Envelope, mirrored: &[Mirror
     Ok(())
 }
 
+/// The headers that a tool's schema asks for, from the arguments of a caller who knows nothing of them.
+pub fn mirror(arguments: &str, mirrored: &[MirroredParam]) -> Result<Vec<(String, String)>, Rejection> {
+    let mut headers = Vec::new();
+    for param in mirrored {
+        let value = argument(arguments, &param.path)?;
+        let encoded = value.and_then(|value| encode(&value).to_str().map(str::to_owned).ok());
+        headers.extend(encoded.map(|value| (param.header.clone(), value)));
+    }
+    Ok(headers)
+}
+
+/// Whether `text/event-stream` is named in `Accept`: `*/*` means JSON to a REST surface.
+pub fn names_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|range| media_type(range) == "text/event-stream" && !is_unwanted(range))
+}
+
+/// Whether JSON is welcome where `Accept` names events.
+pub fn names_json(headers: &HeaderMap) -> bool {
+    Accept::read(headers).json
+}
+
+/// RFC 9110, 12.4.2: a weight of 0 means "not acceptable".
+fn is_unwanted(range: &str) -> bool {
+    let weight = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
+    weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0))
+}
+
+/// A body of a REST surface is JSON, whatever kind of it.
+pub fn check_rest_media(headers: &HeaderMap) -> Result<(), Rejection> {
+    let media = single(headers, CONTENT_TYPE.as_str()).map_err(|_| Rejection::ContentType)?.map(media_type);
+    let json = media.as_deref().is_none_or(|media| media == "application/json" || media.ends_with("+json"));
+    if json && !headers.contains_key(CONTENT_ENCODING) { Ok(()) } else { Err(Rejection::ContentType) }
+}
+
 fn argument(arguments: &str, path: &[String]) -> Result<Option<String>, Rejection> {
     let place = json::find(arguments, path.iter().map(String::as_str));
     let place = place.map_err(|malformed| Rejection::InvalidParams(malformed.to_string()))?;

@@ -43,6 +43,11 @@ impl<'t> Scanner<'t> {
         Scanner { depth_max: TOLERATED_DEPTH_MAX, takes_lone_surrogates: true, ..Scanner::new(text) }
     }
 
+    /// Where the scanner stands.
+    pub fn place(&self) -> usize {
+        self.at
+    }
+
     /// The first byte of the next value.
     pub fn peek(&mut self) -> Option<u8> {
         self.skip_space();

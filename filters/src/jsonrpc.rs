@@ -1,6 +1,10 @@
 //! The JSON-RPC 2.0 envelope of one MCP message: scanned once, kept as places in the bytes that
 //! came. What is judged is what is sent on.
 
+mod call;
+
+pub use call::{Progress, ToolCall};
+
 use crate::json::{self, Malformed, Scanner, Span, once};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -36,6 +40,8 @@ struct Fields {
     reference: Option<Reference>,
     request_id: Option<Span>,
     task_id: Option<Span>,
+    /// The whole of `params`.
+    whole: Option<Span>,
     input_responses: Option<Span>,
     request_state: Option<Span>,
     level: Option<Span>,
@@ -165,8 +171,18 @@ impl Envelope {
         self.text(&self.fields.level)
     }
 
+    /// All parameters, as they were sent.
+    pub fn params(&self) -> Option<&str> {
+        self.fields.whole.as_ref().map(|span| self.raw(span))
+    }
+
     pub fn arguments(&self) -> Option<&str> {
         self.fields.arguments.as_ref().map(|span| self.raw(span))
+    }
+
+    /// The place of `params.arguments`.
+    pub fn arguments_place(&self) -> Option<Span> {
+        self.fields.arguments.clone()
     }
 
     /// The prompt that `completion/complete` refers to.
@@ -299,7 +315,9 @@ impl Params {
             return scanner.value().map(|_| Params::Other);
         }
         let mut fields = Box::new(Fields::default());
+        let start = scanner.place();
         scanner.object(|scanner, key| fields.member(scanner, &key))?;
+        fields.whole = Some(start..scanner.place());
         Ok(Params::Object(fields))
     }
 }
@@ -361,6 +379,13 @@ impl Meta {
         })?;
         Ok(meta)
     }
+}
+
+/// Whether an id in an answer is the one that was asked with; `1` and `"1"` are two.
+pub fn is_answer_to(id: Option<&str>, asked: &str) -> bool {
+    id.is_some_and(|id| {
+        id == asked || id.starts_with('"') && asked.starts_with('"') && json::unquote(id) == json::unquote(asked)
+    })
 }
 
 fn is_string(raw: Option<&str>) -> bool {

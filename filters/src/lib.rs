@@ -4,8 +4,10 @@
 //! in [`Filters::on_head`] and [`Filters::on_message`] is the contract: a line may rely on the
 //! lines above it, never on those below.
 
+pub mod arguments;
 pub mod auth;
 pub mod catalog;
+pub mod date;
 pub mod era;
 pub mod glance;
 pub mod headers;
@@ -16,14 +18,20 @@ pub mod names;
 pub mod origin;
 pub mod path;
 pub mod permit;
+pub mod redact;
 pub mod rejection;
 pub mod route;
 pub mod seal;
+pub mod search;
 pub mod session;
 pub mod sse;
 
 pub mod native;
+pub mod rest;
+pub mod surface;
+pub mod translate;
 
+use arguments::Validation;
 use auth::{Keyring, Principal};
 use bytes::Bytes;
 use catalog::Snapshot;
@@ -31,12 +39,14 @@ use http::request::Parts;
 use jsonrpc::Envelope;
 use limit::HeadLimits;
 use origin::Doorkeeper;
-use path::{Place, Scope};
+use path::{Grounds, Place, Scope};
 use rejection::Rejection;
+use rest::Visit;
 use route::Route;
 use seal::Sealer;
 use session::SessionKey;
 use std::time::Duration;
+use surface::{Surface, Surfaces};
 
 /// What the filters know beside the snapshot: it changes with the configuration alone.
 pub struct Filters {
@@ -44,6 +54,14 @@ pub struct Filters {
     pub doorkeeper: Doorkeeper,
     pub head_limits: HeadLimits,
     pub passthrough: bool,
+    pub surfaces: Surfaces,
+    /// Whether RouteIQ's and LiteLLM's surfaces call tools.
+    pub tool_calls: bool,
+    pub validation: Validation,
+    /// Whether MCP clients see two tools in place of all of them.
+    pub meta_tools: bool,
+    /// Whether the registry is shown without a key.
+    pub registry_public: bool,
     pub sealer: Sealer,
     pub session_max_age: Duration,
 }
@@ -57,6 +75,8 @@ pub enum Admission {
     ResourceMetadata,
     /// To an MCP endpoint, by somebody who may.
     Mcp(Admitted),
+    /// To a row of a REST surface, by somebody who may.
+    Rest(Box<Visit>),
 }
 
 /// A caller at an MCP endpoint, before anything of a body was read.
@@ -70,6 +90,8 @@ pub struct Admitted {
 pub struct Moment<'m> {
     /// Seconds since 1970.
     pub now: u64,
+    /// Names this exchange, and no other that is under way.
+    pub request_id: &'m str,
     /// Whether a session was ended by its client.
     pub ended: &'m (dyn Fn(SessionKey) -> bool + Sync),
 }
@@ -78,15 +100,29 @@ impl Filters {
     /// Path, Host and Origin, key: in this order, from the head alone.
     pub fn on_head(&self, head: &Parts, snapshot: &Snapshot) -> Result<Admission, Rejection> {
         self.head_limits.check(head)?;
-        let known = |id: &names::ServerId| snapshot.server(id).is_some();
-        let scope = match path::place(head.uri.path(), known, self.passthrough)? {
-            Place::Mcp(scope) => scope,
+        let known = |id: &names::ServerId| snapshot.server(id).is_some() || snapshot.behind_alias(id).is_some();
+        let grounds = Grounds { known: &known, passthrough: self.passthrough, surfaces: self.surfaces };
+        let path = head.uri.path();
+        let scope = match path::place(path, &grounds)? {
+            Place::Mcp(scope) => canonical(scope, snapshot),
+            Place::Rest(spot) => match native::shared(head, &spot, snapshot) {
+                Some(scope) => scope,
+                None => {
+                    self.doorkeeper.check(head)?;
+                    return Visit::admit(self, head, spot).map(Box::new).map(Admission::Rest);
+                }
+            },
             Place::ResourceMetadata if !self.passthrough => return Ok(Admission::ResourceMetadata),
-            _ if self.passthrough && !path::is_reserved(head.uri.path()) => return Ok(Admission::Pass),
+            _ if self.passthrough && !path::is_reserved(path, self.surfaces) => return Ok(Admission::Pass),
+            _ if !self.surfaces.serve(Surface::of_path(path)) => return Err(Rejection::SurfaceOff),
             _ => return Err(Rejection::NotFound),
         };
         self.doorkeeper.check(head)?;
+        if self.surfaces.routeiq && native::asks_for_card(head) {
+            return Visit::card(self, head, &scope).map(Box::new).map(Admission::Rest);
+        }
         let principal = self.keyring.authenticate(&head.headers)?;
+        let scope = native::narrowed(head, scope)?;
         native::check_endpoint(head, &scope, &principal, snapshot)?;
         Ok(Admission::Mcp(Admitted { principal, scope }))
     }
@@ -94,6 +130,18 @@ impl Filters {
     /// A request without a body: `DELETE` of a legacy session.
     pub fn on_delete(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<Route, Rejection> {
         self.session(head, admitted, moment).map(Route::End)
+    }
+
+    /// A request of a REST surface; the body is empty where there is none.
+    pub fn on_rest(
+        &self,
+        head: &Parts,
+        visit: &Visit,
+        body: Bytes,
+        snapshot: &Snapshot,
+        moment: &Moment<'_>,
+    ) -> Result<Route, Refused> {
+        rest::Request { filters: self, head, visit, body, snapshot, moment }.route()
     }
 
     /// Envelope, era, permission and route.
@@ -107,6 +155,10 @@ impl Filters {
     ) -> Result<Route, Refused> {
         let envelope = Envelope::scan(body)?;
         let (id, method) = (envelope.id().map(str::to_owned), envelope.method().into_owned());
+        if surface::rpc::is_ours(&method) && id.is_some() {
+            let managed = rest::manage(self, head, &admitted.principal, &envelope);
+            return managed.map_err(|reason| Refused { id, method, reason });
+        }
         native::route(self, head, admitted, envelope, snapshot, moment).map_err(|reason| Refused { id, method, reason })
     }
 
@@ -117,6 +169,15 @@ impl Filters {
         session::Session::open(&self.sealer, principal, scope, sealed, moment.now, self.session_max_age)
             .filter(|session| !(moment.ended)(session.key))
             .ok_or(Rejection::SessionNotFound)
+    }
+}
+
+/// The server behind an alias.
+fn canonical(scope: Scope, snapshot: &Snapshot) -> Scope {
+    match &scope {
+        Scope::One(id) if snapshot.server(id).is_none() => snapshot.behind_alias(id).cloned().map_or(scope, Scope::One),
+        Scope::One(_) => scope,
+        Scope::All | Scope::Set(_) => scope,
     }
 }
 

@@ -4,6 +4,7 @@
 //! registration, so that a client's allow rules keep their meaning.
 
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ const EXTERNAL_ID_MAX: usize = 128;
 /// Path segments with a meaning of their own, now or in a surface that is still to come. `search`
 /// is not among them, because people name servers so: at `/mcp/search` a JSON-RPC body will be the
 /// server's, and any other one the search surface's.
-pub const RESERVED: [&str; 18] = [
+pub const RESERVED: [&str; 19] = [
     "servers",
     "tools",
     "resources",
@@ -38,6 +39,7 @@ pub const RESERVED: [&str; 18] = [
     "llmrouter",
     "mcp-rest",
     "admin",
+    "openapi-json",
 ];
 
 /// A server's id: `[a-z0-9-]{1,32}` and not reserved. Derived once from the id as it was given.
@@ -100,14 +102,32 @@ pub fn public_name(server: &ServerId, name: &str) -> String {
     shorten(&format!("{server}{SEPARATOR}{name}"), PUBLIC_NAME_MAX, '_')
 }
 
+/// The name by which model APIs take a tool (`^[a-zA-Z0-9_-]{1,64}$`): its public name where they do.
+pub fn function_name(public: &str) -> Cow<'_, str> {
+    plain_name(public, PUBLIC_NAME_MAX)
+}
+
+/// A name of ASCII letters, digits, `_` and `-` alone. Where one has to be made, a hash of the
+/// original is in it, so that names do not meet in what replaces their characters.
+pub fn plain_name(name: &str, length_max: usize) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.len() <= length_max && name.chars().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    let hash = short_hash(name);
+    let fits = plain.len() + hash.len() < length_max;
+    Cow::Owned(if fits { format!("{plain}_{hash}") } else { around(&plain, &hash, length_max, '_') })
+}
+
 /// Splits a canonical name into what may be a server's id and the bare name.
 pub fn split(name: &str) -> Option<(&str, &str)> {
     name.split_once(SEPARATOR).filter(|(server, bare)| !server.is_empty() && !bare.is_empty())
 }
 
 /// The bare name, if `name` is one of the spellings that other gateways gave to this server's tools.
-pub fn foreign_spelling<'n>(name: &'n str, server: &ServerId) -> Option<&'n str> {
-    let prefixed = |text: &'n str, separator: &str| text.strip_prefix(server.as_str())?.strip_prefix(separator);
+pub fn foreign_spelling<'n>(name: &'n str, server: &str) -> Option<&'n str> {
+    let prefixed = |text: &'n str, separator: &str| text.strip_prefix(server)?.strip_prefix(separator);
     prefixed(name, SEPARATOR)
         .or_else(|| prefixed(name, "."))
         .or_else(|| prefixed(name, "-"))
@@ -120,14 +140,20 @@ fn shorten(name: &str, length_max: usize, joint: char) -> String {
     if name.chars().count() <= length_max {
         return name.to_owned();
     }
-    let digest = Sha256::digest(name.as_bytes());
-    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let kept = length_max - hash.len() - 2;
+    around(name, &short_hash(name), length_max, joint)
+}
+
+fn around(name: &str, hash: &str, length_max: usize, joint: char) -> String {
+    let kept = length_max.saturating_sub(hash.len() + 2);
     let (front, back) = (kept.div_ceil(2), kept / 2);
     let characters: Vec<char> = name.chars().collect();
     let head: String = characters.iter().take(front).collect();
-    let tail: String = characters.iter().skip(characters.len() - back).collect();
+    let tail: String = characters.iter().skip(characters.len().saturating_sub(back)).collect();
     format!("{head}{joint}{hash}{joint}{tail}")
+}
+
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! Native MCP over Streamable HTTP, both eras: from one message to its route.
 
 mod legacy;
+pub mod meta;
 mod modern;
 
+use crate::arguments::{Complaint, Enforcement};
 use crate::auth::Principal;
 use crate::catalog::{Kind, Snapshot};
 use crate::era::{Era, MODERN};
 use crate::headers;
 use crate::json::Span;
 use crate::jsonrpc::Envelope;
-use crate::path::Scope;
+use crate::names::ServerId;
+use crate::path::{self, Scope};
 use crate::rejection::Rejection;
 use crate::route::{Answer, Carry, Effect, Question, Route, Splice};
 use crate::session::Session;
+use crate::surface::{Spot, oliverye};
 use crate::{Admitted, Filters, Moment};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -34,8 +38,29 @@ pub(crate) fn check_endpoint(
     match head.method {
         Method::POST => headers::check_media(&head.headers),
         Method::DELETE if !modern => Ok(()),
-        _ => Err(Rejection::MethodNotAllowed { allow: if modern { "POST" } else { "POST, DELETE" } }),
+        _ => Err(Rejection::MethodNotAllowed { allow: if modern { "POST" } else { "POST, DELETE" }.to_owned() }),
     }
+}
+
+/// The servers of an application session (`X-Session-ID`) in place of all.
+pub(crate) fn narrowed(head: &Parts, scope: Scope) -> Result<Scope, Rejection> {
+    match headers::single(&head.headers, oliverye::SCOPE_HEADER)? {
+        Some(session) if scope == Scope::All => Ok(Scope::Set(session.to_owned())),
+        _ => Ok(scope),
+    }
+}
+
+/// `GET` and `HEAD` of an endpoint by somebody who does not want events.
+pub(crate) fn asks_for_card(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD) && !headers::names_events(&head.headers)
+}
+
+/// At a path that a server and a REST surface share, everything but `POST` is the server's; of a `POST`
+/// the body tells.
+pub(crate) fn shared(head: &Parts, spot: &Spot, snapshot: &Snapshot) -> Option<Scope> {
+    let segment = head.uri.path().strip_prefix("/mcp/").filter(|segment| path::is_shared(segment))?;
+    let server = ServerId::derive(segment).ok().filter(|id| snapshot.server(id).is_some())?;
+    (spot.row(&head.method, None).is_none()).then_some(Scope::One(server))
 }
 
 pub(crate) fn route(
@@ -47,7 +72,7 @@ pub(crate) fn route(
     moment: &Moment<'_>,
 ) -> Result<Route, Rejection> {
     match era(head, &envelope)? {
-        Era::Modern => modern::route(head, admitted, envelope, snapshot),
+        Era::Modern => modern::route(filters, head, admitted, envelope, snapshot),
         Era::Legacy => legacy::route(filters, head, admitted, envelope, snapshot, moment),
     }
 }
@@ -81,15 +106,28 @@ struct Request<'r> {
     era: Era,
     envelope: Envelope,
     session: Option<Session>,
+    /// Whether two tools stand for all of them.
+    meta_tools: bool,
+    validation: Enforcement,
 }
 
 /// Which server, under which name, and what changes in the body for it.
 struct Way {
-    servers: Vec<crate::names::ServerId>,
-    splice: Option<Splice>,
+    servers: Vec<ServerId>,
+    splices: [Option<Splice>; 2],
     name: Option<String>,
     listed: bool,
     effect: Effect,
+    mirrors: Vec<(String, String)>,
+    complaint: Option<Complaint>,
+}
+
+impl Way {
+    /// With the body as it came.
+    fn to(servers: Vec<ServerId>, name: Option<String>, effect: Effect) -> Way {
+        let (splices, mirrors) = ([None, None], Vec::new());
+        Way { servers, splices, name, listed: false, effect, mirrors, complaint: None }
+    }
 }
 
 impl Request<'_> {
@@ -109,18 +147,21 @@ impl Request<'_> {
     fn carry(self, way: Way) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
         let Request { era, envelope, session, .. } = self;
-        let Way { servers, splice, name, listed, effect } = way;
+        let Way { servers, splices, name, listed, effect, mirrors, complaint } = way;
         Route::Carry(Box::new(Carry {
             principal,
             scope,
             era,
             envelope,
             servers,
-            splice,
+            splices,
             name,
             session,
             effect,
             listed,
+            mirrors,
+            complaint,
+            calling: None,
         }))
     }
 
@@ -145,8 +186,24 @@ impl Request<'_> {
         let Admitted { principal, scope } = self.admitted;
         let target = self.snapshot.resolve(kind, name, self.era, principal, scope)?;
         let splice = target.rename.as_deref().map(|bare| Splice::name(place, bare));
-        let name = Some(target.rename.unwrap_or_else(|| name.to_owned()));
-        Ok(Way { servers: vec![target.server], splice, name, listed: target.listed, effect })
+        let bare = target.rename.as_deref().unwrap_or(name);
+        let complaint = match kind {
+            Kind::Tool => self.judge(&target.server, bare, self.envelope.arguments().unwrap_or("{}"))?,
+            _ => None,
+        };
+        let name = Some(bare.to_owned());
+        let (splices, mirrors) = ([splice, None], Vec::new());
+        Ok(Way { servers: vec![target.server], splices, name, listed: target.listed, effect, mirrors, complaint })
+    }
+
+    /// The arguments against the tool's schema, where the configuration wants that.
+    fn judge(&self, server: &ServerId, tool: &str, arguments: &str) -> Result<Option<Complaint>, Rejection> {
+        let entry = match self.validation {
+            Enforcement::Off => None,
+            _ => self.snapshot.entry(server, Kind::Tool, tool),
+        };
+        let judged = entry.map(|entry| self.validation.judge(entry, arguments)).transpose();
+        judged.map(Option::flatten).map_err(Box::new).map_err(Rejection::Arguments)
     }
 
     fn resource(&self, uri: Option<&str>) -> Result<Way, Rejection> {
@@ -158,7 +215,7 @@ impl Request<'_> {
             let why = "which server asked for this input is not known; go on at /mcp/{server} from the start";
             return Err(Rejection::InvalidParams(why.to_owned()));
         }
-        Ok(Way { servers, splice: None, name: Some(uri.to_owned()), listed: false, effect: Effect::Read })
+        Ok(Way::to(servers, Some(uri.to_owned()), Effect::Read))
     }
 
     fn completion(&self) -> Result<Way, Rejection> {
@@ -182,8 +239,7 @@ impl Request<'_> {
         }
         let name = self.envelope.task_id().map(|id| id.into_owned());
         let name = name.filter(|_| headers::mirrored_name(&self.envelope.method()).is_some());
-        let way = Way { servers: vec![server], splice: None, name, listed: false, effect: Effect::Act };
-        Ok(self.carry(way))
+        Ok(self.carry(Way::to(vec![server], name, Effect::Act)))
     }
 }
 

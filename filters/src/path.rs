@@ -2,12 +2,15 @@
 
 use crate::names::ServerId;
 use crate::rejection::Rejection;
+use crate::surface::{Spot, Surface, Surfaces};
 
 /// What a path means on the data listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// An MCP endpoint.
     Mcp(Scope),
+    /// A path of a REST surface.
+    Rest(Spot),
     /// OAuth protected-resource metadata, open without a key (RFC 9728).
     ResourceMetadata,
     /// Nothing of ours.
@@ -21,13 +24,22 @@ pub enum Scope {
     All,
     /// `/mcp/{server}` and `/{server}/mcp`: one server, names bare.
     One(ServerId),
+    /// Those of an application session (`X-Session-ID`), on REST surfaces.
+    Set(String),
 }
 
-/// Reads a path. `known` tells whether an id is a configured server: with a passthrough behind us,
-/// `/{server}/mcp` is ours only for those.
-pub fn place(path: &str, known: impl Fn(&ServerId) -> bool, passthrough: bool) -> Result<Place, Rejection> {
-    let ours = intercepted(path, &known, passthrough);
-    if is_ambiguous(path) {
+/// What reading a path depends on.
+pub struct Grounds<'g> {
+    /// Whether an id is a server's: with a passthrough behind us, `/{server}/mcp` is ours only for those.
+    pub known: &'g dyn Fn(&ServerId) -> bool,
+    pub passthrough: bool,
+    pub surfaces: Surfaces,
+}
+
+pub fn place(path: &str, grounds: &Grounds<'_>) -> Result<Place, Rejection> {
+    let ours = intercepted(path, grounds);
+    let passthrough = grounds.passthrough;
+    if is_ambiguous(path) && !is_registry_name(path) {
         // A path that some reader might take for one of ours never reaches the application, where
         // it would go without a key.
         return if ours.is_some() || is_near(&decoded(path)) || !passthrough {
@@ -39,25 +51,51 @@ pub fn place(path: &str, known: impl Fn(&ServerId) -> bool, passthrough: bool) -
     Ok(ours.unwrap_or(Place::Elsewhere))
 }
 
-fn intercepted(path: &str, known: impl Fn(&ServerId) -> bool, passthrough: bool) -> Option<Place> {
+fn intercepted(path: &str, grounds: &Grounds<'_>) -> Option<Place> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut segments = path.strip_prefix('/')?.split('/');
     match (segments.next()?, segments.next(), segments.next()) {
         ("mcp", None, _) => Some(Place::Mcp(Scope::All)),
-        ("mcp", Some(server), None) => Some(Place::Mcp(Scope::One(ServerId::derive(server).ok()?))),
+        ("mcp", Some(name), None) => match ServerId::derive(name) {
+            Ok(server) if !is_shared(name) => Some(Place::Mcp(Scope::One(server))),
+            Ok(server) => rest(path, grounds).or(Some(Place::Mcp(Scope::One(server)))),
+            Err(_) => rest(path, grounds),
+        },
         (".well-known", Some("oauth-protected-resource"), _) => Some(Place::ResourceMetadata),
         (server, Some("mcp"), None) => {
             let server = ServerId::derive(server).ok()?;
-            (!passthrough || known(&server)).then_some(Place::Mcp(Scope::One(server)))
+            (!grounds.passthrough || (grounds.known)(&server)).then_some(Place::Mcp(Scope::One(server)))
         }
-        _ => None,
+        // Beside an application these paths are its own.
+        ("sessions" | "health", ..) if grounds.passthrough => None,
+        _ => rest(path, grounds),
     }
+}
+
+/// People name servers so, and a REST surface has a path of that name. A body tells which is meant.
+pub fn is_shared(segment: &str) -> bool {
+    segment == "search"
+}
+
+fn rest(path: &str, grounds: &Grounds<'_>) -> Option<Place> {
+    Spot::find(path, grounds.surfaces).map(Place::Rest)
+}
+
+/// Names of the official registry hold a slash, which stands escaped in its paths.
+fn is_registry_name(path: &str) -> bool {
+    let Some(name) = path.strip_prefix("/v0.1/servers/") else {
+        return false;
+    };
+    let plain = name.replacen("%2F", "-", 1).replacen("%2f", "-", 1);
+    name.matches('%').count() <= 1 && !is_ambiguous(&format!("/{plain}"))
 }
 
 /// Whether a path lies under a prefix of ours although no surface answers there; such a path is
 /// 404 for us and never the application's.
-pub fn is_reserved(path: &str) -> bool {
-    path == "/mcp" || path.starts_with("/mcp/")
+pub fn is_reserved(path: &str, surfaces: Surfaces) -> bool {
+    let surface = Surface::of_path(path);
+    let is_under = path == "/mcp" || path.starts_with("/mcp/");
+    is_under || !matches!(surface, Surface::Native | Surface::Oliverye) && surfaces.serve(surface)
 }
 
 /// Spellings that two readers may take for different paths.
@@ -71,7 +109,11 @@ fn is_ambiguous(path: &str) -> bool {
 /// Whether a segment might be read as `mcp`.
 fn is_near(path: &str) -> bool {
     let segments = path.split(['/', '\\', ';']);
-    let bare = |segment: &str| segment.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("mcp");
+    let ours = ["mcp", "mcp-rest", "llmrouter"];
+    let bare = |segment: &str| {
+        let segment = segment.trim_matches(|c: char| !c.is_alphanumeric());
+        ours.iter().any(|ours| segment.eq_ignore_ascii_case(ours))
+    };
     segments.into_iter().any(bare)
 }
 

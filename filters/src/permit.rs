@@ -2,6 +2,7 @@
 //! be called and what can be called is listed.
 
 use crate::auth::Principal;
+use crate::catalog::Server;
 use crate::names::ServerId;
 
 /// Which servers a key reaches. A pattern is a server id in which `*` stands for any run of characters.
@@ -21,9 +22,30 @@ impl Grant {
     }
 }
 
+/// The access groups that a key is in, where groups are enforced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// Groups are labels, and keep nobody out.
+    #[default]
+    Advisory,
+    Only(Vec<String>),
+}
+
+impl Groups {
+    /// A server without groups is open to every key.
+    fn admit(&self, groups: &[String]) -> bool {
+        match self {
+            Groups::Advisory => true,
+            Groups::Only(own) => groups.is_empty() || groups.iter().any(|group| own.contains(group)),
+        }
+    }
+}
+
 /// May this principal see and call what this server offers?
-pub fn execute(principal: &Principal, server: &ServerId) -> bool {
-    principal.grant().covers(server)
+pub fn execute(principal: &Principal, server: &Server) -> bool {
+    // What was added to an application session is its owner's, and nobody else is asked about it.
+    let is_granted = server.profile.set.is_some() || principal.grant().covers(&server.id);
+    is_granted && principal.groups().admit(&server.profile.access_groups)
 }
 
 /// Glob matching without backtracking: each piece between stars is taken at its first place,

@@ -1,9 +1,11 @@
 //! Our "no", with its reason. What a reason looks like on the wire is known to the binary's
 //! `reply.rs` alone.
 
+use crate::arguments::Mismatch;
 use crate::era::Era;
 use crate::jsonrpc::Invalid;
 use crate::names::ServerId;
+use bytes::Bytes;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -25,7 +27,7 @@ pub enum Rejection {
     #[error("this key is not known here")]
     UnknownKey,
     #[error("this method is not served here; allowed: {allow}")]
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed { allow: String },
     #[error("the body must be `Content-Type: application/json`, without a Content-Encoding")]
     ContentType,
     #[error("`Accept` must admit both application/json and text/event-stream")]
@@ -55,6 +57,62 @@ pub enum Rejection {
     #[error("this session is not known here; begin anew with `initialize`")]
     SessionNotFound,
 
+    // REST.
+    #[error("this API is switched off here (surfaces)")]
+    SurfaceOff,
+    #[error("{}", fault.about(name))]
+    Field { name: String, fault: FieldFault },
+    #[error("the query parameter {name} {what}")]
+    Query { name: String, what: String },
+    #[error("send an admin key as `X-Admin-API-Key: KEY` or `Authorization: Bearer KEY`")]
+    AdminKeyRequired,
+    #[error("this admin key is not known here")]
+    UnknownAdminKey,
+    #[error("no key with `role: admin` is configured, so nothing can be changed over an API")]
+    NoAdminKeys,
+    #[error("this key may not do that; it needs the permission {0}")]
+    Forbidden(&'static str),
+    #[error("{0} is not there yet")]
+    NotImplemented(&'static str),
+    #[error("tool calls over this surface are switched off (surfaces.tool_calls)")]
+    CallsOff,
+    #[error("no process is ever started from an API; run the server yourself and register its URL")]
+    NoProcess,
+    #[error("this address may not be reached; list its range under outbound.allow")]
+    OutboundForbidden,
+    #[error("no MCP server answered at this URL, so nothing was stored; say probe=false to store it all the same")]
+    NotReached,
+    #[error("{0}")]
+    BadServerId(String),
+    #[error("a server {0:?} exists already")]
+    ServerExists(String),
+    #[error("server {0} is defined in the configuration file and can be changed only there")]
+    ReadOnly(String),
+    #[error("Server '{0}' not found")]
+    UnknownServer(String),
+    #[error("Tool '{tool}' does not belong to server '{server}'")]
+    OtherServersTool { tool: String, server: String },
+    #[error("server {server} has not answered yet, so nobody knows how to call it")]
+    NotDiscovered { server: ServerId },
+    #[error("Session '{0}' not found")]
+    UnknownSet(String),
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
+    #[error("there are {0} registrations already, which is as many as may be")]
+    TooMany(usize),
+    #[error("the registry cannot be written: {0}")]
+    Store(String),
+    #[error("{0}")]
+    Arguments(Box<Mismatch>),
+
+    // What a server said, where a surface has no place for it.
+    #[error("{}", if message.is_empty() { "the tool says that it failed" } else { message })]
+    ToolFailed { message: String, result: Option<Bytes> },
+    #[error("{message}")]
+    ServerError { code: i64, message: String },
+    #[error("the tool asks for input, which a REST caller cannot give; call it over MCP at /mcp")]
+    WantsInput,
+
     // The catalog.
     #[error("Unknown tool: {0}")]
     UnknownTool(String),
@@ -69,6 +127,42 @@ pub enum Rejection {
         other(*.era).name(), era.name()
     )]
     EraUnbridged { server: ServerId, era: Era },
+}
+
+impl Rejection {
+    pub fn server_error(code: i64, message: &str) -> Rejection {
+        Rejection::ServerError { code, message: message.to_owned() }
+    }
+
+    pub fn tool_said(why: &str) -> Rejection {
+        Rejection::ToolFailed { message: why.to_owned(), result: None }
+    }
+}
+
+/// What is wrong with a field of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldFault {
+    Missing,
+    /// Not of this type.
+    Type(&'static str),
+    /// Nobody knows it.
+    Unknown,
+    Value(String),
+    /// A URL that is none, or that no server can have.
+    BadUrl(String),
+}
+
+impl FieldFault {
+    fn about(&self, name: &str) -> String {
+        let place = if name.is_empty() { "the body".to_owned() } else { format!("the field {name:?}") };
+        match self {
+            FieldFault::Missing => format!("{place} is missing"),
+            FieldFault::Type(expected) => format!("{place} must be of type {expected}"),
+            FieldFault::Unknown => format!("{place} is not known here"),
+            FieldFault::Value(what) => format!("{place} {what}"),
+            FieldFault::BadUrl(what) => format!("{place} is no URL of a server: {what}"),
+        }
+    }
 }
 
 fn other(era: Era) -> Era {

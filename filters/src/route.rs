@@ -1,15 +1,21 @@
 //! How a request will be served: what the filters decided, complete, so that nothing is decided
 //! again further on.
 
+use crate::arguments::Complaint;
 use crate::auth::Principal;
-use crate::catalog::Kind;
+use crate::catalog::{Dialect, Kind};
 use crate::era::Era;
 use crate::json::{self, Span};
 use crate::jsonrpc::Envelope;
 use crate::names::ServerId;
 use crate::path::Scope;
 use crate::session::Session;
+use crate::surface::oliverye::{Added, Named};
+use crate::surface::plain::Extent;
+use crate::surface::registration::{Registration, Update};
+use crate::surface::{Operation, Surface};
 use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value};
 
 /// One lane each, but that notices and the end of a session are answered at once and carried on
 /// to the servers of the session afterwards.
@@ -21,6 +27,99 @@ pub enum Route {
     Notify(Notice),
     /// `DELETE`: the session and what it opened upstream.
     End(Session),
+    /// What a REST surface tells out of the snapshot.
+    Show(Box<Show>),
+    /// A change of the registry, or of what else is stored.
+    Change(Box<Change>),
+}
+
+/// A REST question that the snapshot answers.
+#[derive(Clone, Debug)]
+pub struct Show {
+    pub principal: Principal,
+    pub scope: Scope,
+    pub surface: Surface,
+    pub operation: Operation,
+    /// What stands in the path, in its order.
+    pub parameters: Vec<String>,
+    pub query: Vec<(String, String)>,
+    /// The application session as the caller named it.
+    pub session: Option<String>,
+    /// `POST /mcp/search`.
+    pub search: Option<String>,
+    /// JSON-RPC: the id of the request, raw.
+    pub id: Option<String>,
+    pub form: Form,
+}
+
+/// How a REST caller wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Json,
+    /// `text/event-stream` was named in `Accept`.
+    Events,
+    /// `HEAD`, of either.
+    Head {
+        events: bool,
+    },
+}
+
+/// A change that an API asks for.
+#[derive(Debug)]
+pub struct Change {
+    pub principal: Principal,
+    pub surface: Surface,
+    pub what: What,
+    /// Of the request, so that saying it twice does it once.
+    pub idempotency: Option<Idempotency>,
+    /// JSON-RPC: the id of the request, raw.
+    pub id: Option<String>,
+}
+
+#[derive(Debug)]
+pub enum What {
+    Register(Registration),
+    /// The id as it stands in the path or the body.
+    Replace(String, Registration),
+    /// Some of what a registration says.
+    Update(String, Update),
+    Unregister(String),
+    DeclareTool {
+        server: String,
+        name: String,
+        definition: String,
+    },
+    MakePublic(Vec<String>),
+    AddServers {
+        set: Option<String>,
+        servers: Vec<Added>,
+    },
+    RemoveServer {
+        set: Option<String>,
+        named: Named,
+    },
+    CreateSet(Map<String, Value>),
+    DropSet(String),
+}
+
+/// `Idempotency-Key`, and what was asked under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    pub key: String,
+    pub fingerprint: String,
+}
+
+/// What a REST call needs for its answer.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    pub surface: Surface,
+    /// The tool as the caller named it.
+    pub asked: String,
+    pub extent: Extent,
+    pub form: Form,
+    /// JSON-RPC: the id of the request, raw.
+    pub id: Option<String>,
+    pub dialect: Dialect,
 }
 
 /// What the snapshot answers without asking anybody.
@@ -43,6 +142,11 @@ pub enum Question {
         kind: Kind,
         after: Option<String>,
     },
+    /// One of the two tools that stand for all of them.
+    SearchTools {
+        query: String,
+        most: usize,
+    },
     /// A notification that needs nothing done: 202.
     Nothing,
 }
@@ -56,14 +160,20 @@ pub struct Carry {
     pub envelope: Envelope,
     /// The server, or several to be asked in this order until one has the resource.
     pub servers: Vec<ServerId>,
-    /// What must change in the body, and nothing else does.
-    pub splice: Option<Splice>,
+    /// What must change in the body, and nothing else does: places that do not overlap.
+    pub splices: [Option<Splice>; 2],
     /// The value of `Mcp-Name` upstream.
     pub name: Option<String>,
     pub session: Option<Session>,
     pub effect: Effect,
     /// Whether the catalog lists the tool, so that metrics may name it.
     pub listed: bool,
+    /// Headers that mirror arguments, for whoever did not send them.
+    pub mirrors: Vec<(String, String)>,
+    /// What is to be said of the call in the log.
+    pub complaint: Option<Complaint>,
+    /// A caller of a REST surface; `None`: MCP.
+    pub calling: Option<Box<Calling>>,
 }
 
 /// What it would mean to send a request twice.
@@ -102,16 +212,30 @@ pub enum Reach {
 }
 
 impl Carry {
+    /// Whether an upstream session that is lost may be opened anew, unseen: for reading, and for REST
+    /// callers, who were never told of one. A server that does not know the session has not done what
+    /// was asked in it (MCP 2025-11-25, Session Management); that it does not is asked before.
+    pub fn may_reopen(&self) -> bool {
+        self.effect == Effect::Read || self.calling.is_some()
+    }
+
     /// The body as it goes upstream: the bytes that came, with the splice in them.
     pub fn body(&self) -> Bytes {
         let body = self.envelope.body();
-        let Some(Splice { place, text }) = &self.splice else {
+        let mut splices: Vec<&Splice> = self.splices.iter().flatten().collect();
+        if splices.is_empty() {
             return body.clone();
-        };
-        let mut spliced = BytesMut::with_capacity(body.len() + text.len());
-        spliced.extend_from_slice(body.get(..place.start).unwrap_or_default());
-        spliced.extend_from_slice(text.as_bytes());
-        spliced.extend_from_slice(body.get(place.end..).unwrap_or_default());
+        }
+        splices.sort_by_key(|splice| splice.place.start);
+        let longer: usize = splices.iter().map(|splice| splice.text.len()).sum();
+        let mut spliced = BytesMut::with_capacity(body.len() + longer);
+        let mut taken = 0;
+        for Splice { place, text } in splices {
+            spliced.extend_from_slice(body.get(taken..place.start).unwrap_or_default());
+            spliced.extend_from_slice(text.as_bytes());
+            taken = place.end;
+        }
+        spliced.extend_from_slice(body.get(taken..).unwrap_or_default());
         spliced.freeze()
     }
 }

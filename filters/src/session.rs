@@ -2,10 +2,12 @@
 //! that `initialize` needs no store. What servers answered lives in the binary's session store.
 
 use crate::auth::Principal;
+use crate::era::LEGACY;
 use crate::path::Scope;
 use crate::seal::{Binding, Nonce, Sealer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// The random part of a session id: names it in stores and logs.
@@ -39,6 +41,22 @@ struct Sealed<'s> {
 }
 
 impl Session {
+    /// What the upstream sessions of a principal's REST calls hang on: its own, and the same for all of
+    /// them, because REST callers know of no session. An application session has its own.
+    pub fn of_rest(principal: &Principal, scope: &Scope, client_info: &str) -> Session {
+        let set = if let Scope::Set(set) = scope { set.as_str() } else { "" };
+        let digest = Sha256::digest(format!("rest\0{}\0{set}", principal.id()));
+        let key = digest.iter().take(16).fold(0, |key: u128, byte| key << 8 | u128::from(*byte));
+        Session {
+            key,
+            scope: Scope::All,
+            version: LEGACY[0].to_owned(),
+            capabilities: "{}".to_owned(),
+            client_info: client_info.to_owned(),
+            issued: 0,
+        }
+    }
+
     /// The id that the client gets.
     pub fn seal(&self, sealer: &Sealer, principal: &Principal, nonce: &Nonce) -> Option<String> {
         let whole = self.encode(&self.capabilities, &self.client_info)?;
@@ -88,6 +106,8 @@ fn binding<'b>(principal: &'b Principal, scope: &'b Scope) -> Binding<'b> {
     let scope = match scope {
         Scope::All => "",
         Scope::One(server) => server.as_str(),
+        // No legacy session is ever opened there.
+        Scope::Set(set) => set.as_str(),
     };
     Binding { purpose: "session", principal: principal.id(), scope }
 }
@@ -104,13 +124,14 @@ fn names_only(capabilities: &str) -> String {
 mod tests {
     use super::*;
     use crate::auth::{KeyRecord, Keyring, Role, digest};
-    use crate::permit::Grant;
+    use crate::permit::{Grant, Groups};
 
     fn principal(id: &str) -> Principal {
-        let record = KeyRecord { id: id.into(), digest: digest(b"key"), role: Role::User, grant: Grant::Every };
+        let (grant, groups) = (Grant::Every, Groups::Advisory);
+        let record = KeyRecord { id: id.into(), digest: digest(b"key"), role: Role::User, grant, groups };
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::AUTHORIZATION, "Bearer key".parse().unwrap());
-        Keyring::new(&[record]).authenticate(&headers).unwrap()
+        Keyring::new(&[record], Groups::Advisory).authenticate(&headers).unwrap()
     }
 
     fn session(capabilities: &str) -> Session {

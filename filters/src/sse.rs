@@ -54,6 +54,19 @@ impl Events {
     }
 }
 
+/// An event of our own. A line of data ends wherever a reader would end it.
+pub fn event(name: &str, data: &str) -> String {
+    let mut event = format!("event: {name}\n");
+    let unified = data.replace("\r\n", "\n").replace('\r', "\n");
+    for line in unified.split('\n') {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+    event.push('\n');
+    event
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

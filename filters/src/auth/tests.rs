@@ -3,12 +3,16 @@ use super::*;
 const SECRET: &str = "tb_0123456789abcdefghijklmnopqrstuv";
 
 fn ring() -> Keyring {
-    Keyring::new(&[KeyRecord {
-        id: "app".into(),
-        digest: digest(SECRET.as_bytes()),
-        role: Role::User,
-        grant: Grant::Every,
-    }])
+    Keyring::new(
+        &[KeyRecord {
+            id: "app".into(),
+            digest: digest(SECRET.as_bytes()),
+            role: Role::User,
+            grant: Grant::Every,
+            groups: Groups::Advisory,
+        }],
+        Groups::Advisory,
+    )
 }
 
 fn headers(values: &[&str]) -> HeaderMap {

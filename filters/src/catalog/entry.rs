@@ -1,11 +1,14 @@
 //! What one server offers, as it said it: each tool, prompt, resource and template keeps its bytes.
 
+use super::Profile;
+use crate::arguments::{BadSchema, Schema};
 use crate::era::Eras;
 use crate::headers::MirroredParam;
 use crate::json;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// The lists of MCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +78,21 @@ pub struct Entry {
     raw: String,
     key_place: Range<usize>,
     pub mirrored: Vec<MirroredParam>,
+    schema: Compiled,
 }
+
+/// A tool's schema, compiled when it is first needed; copies of an entry share it.
+#[derive(Clone, Debug, Default)]
+struct Compiled(Arc<OnceLock<Option<Result<Schema, BadSchema>>>>);
+
+/// It follows from the entry's text, which is compared.
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Compiled) -> bool {
+        true
+    }
+}
+
+impl Eq for Compiled {}
 
 impl Entry {
     /// Reads an entry; `None` where it has no name, or where a client must drop it because its
@@ -85,7 +102,24 @@ impl Entry {
         let quoted = raw.get(key_place.clone()).filter(|text| text.starts_with('"'))?;
         let key = json::unquote(quoted).into_owned();
         let mirrored = if kind == Kind::Tool { mirrored_params(raw)? } else { Vec::new() };
-        (!key.is_empty()).then(|| Entry { key, raw: raw.to_owned(), key_place, mirrored })
+        let (raw, schema) = (raw.to_owned(), Compiled::default());
+        (!key.is_empty()).then_some(Entry { key, raw, key_place, mirrored, schema })
+    }
+
+    /// The entry as the server sent it.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// A member of the entry as the server sent it; `None` also where it stands twice.
+    pub fn member(&self, key: &str) -> Option<&str> {
+        self.raw.get(json::find(&self.raw, [key]).ok()??)
+    }
+
+    /// What the tool's arguments are checked against; `None` where it has no schema.
+    pub fn schema(&self) -> Option<&Result<Schema, BadSchema>> {
+        let compile = || self.member("inputSchema").map(Schema::compile);
+        self.schema.0.get_or_init(compile).as_ref()
     }
 
     /// Writes the entry under a public name; nothing else of it changes.
@@ -100,9 +134,10 @@ impl Entry {
 }
 
 /// Everything that a server offered when it was asked.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Offer {
     pub eras: Eras,
+    pub dialect: Dialect,
     /// Objects, as the server sent them.
     pub capabilities: serde_json::Map<String, Value>,
     pub server_info: Value,
@@ -113,7 +148,19 @@ pub struct Offer {
     templates: List,
 }
 
-#[derive(Debug, Default, PartialEq)]
+/// What is spoken to a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// JSON-RPC: MCP.
+    #[default]
+    Rpc,
+    /// RouteIQ's REST dialect; tools are called at this path.
+    Rest { base: String },
+    /// Nobody knows: the server has not answered yet.
+    Unknown,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 struct List {
     entries: Vec<Entry>,
     by_key: HashMap<String, usize>,
@@ -125,6 +172,34 @@ pub(super) const FITS_TEMPLATE: u8 = 1;
 const MAY_HAVE: u8 = 2;
 
 impl Offer {
+    /// Of this offer, what a registration lets through, with what it describes besides.
+    pub fn within(&self, profile: &Profile) -> Offer {
+        let mut offer = self.clone();
+        let described = profile.definitions.iter().filter_map(|raw| Entry::read(Kind::Tool, raw));
+        let tools = self.entries(Kind::Tool).iter().cloned().chain(described);
+        let is_let = |declared: &[String], entry: &Entry| declared.is_empty() || declared.contains(&entry.key);
+        offer.set(Kind::Tool, tools.filter(|tool| is_let(&profile.tools, tool)).collect());
+        let resources = self.entries(Kind::Resource).iter().cloned();
+        offer.set(Kind::Resource, resources.filter(|resource| is_let(&profile.resources, resource)).collect());
+        offer
+    }
+
+    /// What is known of a server that has not answered yet; `None`: nothing.
+    pub fn declared(profile: &Profile) -> Option<Offer> {
+        let described = profile.definitions.iter().filter_map(|raw| Entry::read(Kind::Tool, raw));
+        let named = |member: &str, name: &String, rest: &str| format!("{{\"{member}\":{}{rest}}}", json::quote(name));
+        let tools = profile.tools.iter().map(|name| named("name", name, r#","inputSchema":{"type":"object"}"#));
+        let tools = described.chain(tools.filter_map(|raw| Entry::read(Kind::Tool, &raw)));
+        let resources = profile.resources.iter();
+        let resources = resources.map(|uri| named("uri", uri, &format!(",\"name\":{}", json::quote(uri))));
+        let mut offer = Offer { dialect: Dialect::Unknown, ..Offer::default() };
+        offer.set(Kind::Tool, tools.collect());
+        offer.set(Kind::Resource, resources.filter_map(|raw| Entry::read(Kind::Resource, &raw)).collect());
+        offer.capabilities.insert("tools".to_owned(), Value::Object(serde_json::Map::new()));
+        offer.capabilities.insert("resources".to_owned(), Value::Object(serde_json::Map::new()));
+        profile.declares().then_some(offer)
+    }
+
     /// Sets one list; of two entries with the same name the first stays.
     pub fn set(&mut self, kind: Kind, entries: Vec<Entry>) {
         let mut list = List::default();
@@ -267,6 +342,16 @@ mod tests {
         let mut out = String::new();
         entry.write("s__a\"b", &mut out);
         assert_eq!(out, raw.replace(r#""a\"b""#, r#""s__a\"b""#));
+    }
+
+    #[test]
+    fn members_are_the_bytes_that_came() {
+        let raw = r#"{"name":"t","inputSchema":{ "a":1e400 },"title":"x","title":"y"}"#;
+        let entry = Entry::read(Kind::Tool, raw).unwrap();
+        assert_eq!(entry.raw(), raw);
+        assert_eq!(entry.member("inputSchema"), Some(r#"{ "a":1e400 }"#));
+        assert_eq!(entry.member("title"), None, "of two nobody knows which");
+        assert_eq!(entry.member("a"), None);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Public names, worked out once for each snapshot.
 
 use super::{Entry, Kind, Server};
-use crate::names::{Naming, public_name};
+use crate::names::{Naming, ServerId, function_name, public_name};
 use crate::path::Scope;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+
+/// A server and one of its entries.
+type Place = (usize, usize);
 
 /// One line of a list.
 #[derive(Debug)]
@@ -25,7 +29,9 @@ impl Listed {
 pub(super) struct Index {
     merged: [Vec<Listed>; 4],
     bare: [Vec<Listed>; 4],
-    by_public_name: [HashMap<String, Vec<(usize, usize)>>; 4],
+    by_public_name: [HashMap<String, Vec<Place>>; 4],
+    /// Names of tools, public and the servers' own, that model APIs do not take, by the one that they do.
+    by_function_name: HashMap<String, Vec<String>>,
 }
 
 impl Index {
@@ -46,6 +52,10 @@ impl Index {
 
     fn add(&mut self, kind: Kind, entry: &Entry, listed: Listed) {
         let (server, at) = (listed.server, listed.entry);
+        if kind == Kind::Tool {
+            self.add_function(listed.name(entry));
+            self.add_function(&entry.key);
+        }
         if let Some(bare) = self.bare.get_mut(kind as usize) {
             bare.push(Listed { public: None, server, entry: at });
         }
@@ -54,6 +64,15 @@ impl Index {
         }
         if let Some(merged) = self.merged.get_mut(kind as usize) {
             merged.push(listed);
+        }
+    }
+
+    fn add_function(&mut self, name: &str) {
+        if let Cow::Owned(function) = function_name(name) {
+            let names = self.by_function_name.entry(function).or_default();
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
         }
     }
 
@@ -72,15 +91,35 @@ impl Index {
 
     pub(super) fn listed(&self, kind: Kind, scope: &Scope) -> &[Listed] {
         let lists = match scope {
-            Scope::All => &self.merged,
+            Scope::All | Scope::Set(_) => &self.merged,
             Scope::One(_) => &self.bare,
         };
         lists.get(kind as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// The public name of a server's tool.
+    pub(super) fn public_name(&self, servers: &[Server], server: &ServerId, name: &str) -> String {
+        let is_meant = |places: &Vec<(usize, usize)>| {
+            places.iter().any(|(at, entry)| {
+                let known = servers.get(*at).filter(|known| known.id == *server);
+                let entries = known.and_then(|known| known.offer.as_ref()).map(|offer| offer.entries(Kind::Tool));
+                entries.and_then(|entries| entries.get(*entry)).is_some_and(|entry| entry.key == name)
+            })
+        };
+        let full = public_name(server, name);
+        let names = self.by_public_name.get(Kind::Tool as usize);
+        let is_listed = |name: &str| names.and_then(|names| names.get(name)).is_some_and(is_meant);
+        if is_listed(&full) || !is_listed(name) { full } else { name.to_owned() }
+    }
+
     /// Everything with this public name, by server id.
-    pub(super) fn find(&self, kind: Kind, public: &str) -> &[(usize, usize)] {
+    pub(super) fn find(&self, kind: Kind, public: &str) -> &[Place] {
         self.by_public_name.get(kind as usize).and_then(|names| names.get(public)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names that become this function name; without the name itself.
+    pub(super) fn function_names(&self, function: &str) -> &[String] {
+        self.by_function_name.get(function).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -1,14 +1,15 @@
 use super::*;
 use crate::auth::{KeyRecord, Keyring, Role, digest};
 use crate::era::Eras;
-use crate::permit::Grant;
+use crate::permit::{Grant, Groups};
 
 fn principal(patterns: &[&str]) -> Principal {
     let grant = Grant::Matching(patterns.iter().map(|pattern| (*pattern).to_owned()).collect());
-    let record = KeyRecord { id: "app".into(), digest: digest(b"key"), role: Role::User, grant };
+    let record =
+        KeyRecord { id: "app".into(), digest: digest(b"key"), role: Role::User, grant, groups: Groups::Advisory };
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::AUTHORIZATION, "Bearer key".parse().unwrap());
-    Keyring::new(&[record]).authenticate(&headers).unwrap()
+    Keyring::new(&[record], Groups::Advisory).authenticate(&headers).unwrap()
 }
 
 fn id(text: &str) -> ServerId {
@@ -25,7 +26,7 @@ fn server(name: &str, eras: Eras, tools: &[&str], resources: &[&str]) -> Server 
     offer.capabilities.insert("resources".into(), serde_json::json!({}));
     offer.set(Kind::Tool, entries(Kind::Tool, "name", tools));
     offer.set(Kind::Resource, entries(Kind::Resource, "uri", resources));
-    Server { id: id(name), state: State::Ready, offer: Some(Arc::new(offer)) }
+    Server { id: id(name), state: State::Ready, offer: Some(Arc::new(offer)), profile: Arc::default() }
 }
 
 fn snapshot(naming: Naming) -> Snapshot {
@@ -37,6 +38,7 @@ fn snapshot(naming: Naming) -> Snapshot {
             server("alpha", Eras::Only(Era::Legacy), &["query", "old"], &["r://both"]),
             server("gamma", Eras::Only(Era::Modern), &["x", "query"], &["r://both", "r://g"]),
         ],
+        Arc::default(),
     )
 }
 
@@ -91,7 +93,7 @@ fn listed_is_callable_and_hidden_is_unknown() {
                     assert_eq!(target.rename.as_deref().unwrap_or(line.name), line.entry.key);
                 }
                 for (server, tool) in [("alpha", "old"), ("beta", "only-b"), ("gamma", "x")] {
-                    if !permit::execute(&caller, &id(server)) {
+                    if !permit::execute(&caller, snapshot.server(&id(server)).unwrap()) {
                         let name = format!("{server}__{tool}");
                         let verdict = snapshot.resolve(Kind::Tool, &name, era, &caller, &Scope::All);
                         assert_eq!(verdict, Err(Rejection::UnknownTool(name)));
@@ -117,4 +119,54 @@ fn other_spellings_find_their_tool_or_say_what_they_could_mean() {
     assert_eq!(resolve("alpha__old"), Err(Rejection::EraUnbridged { server: id("alpha"), era: Era::Modern }));
     let undiscovered = resolve("beta__brand-new").unwrap();
     assert_eq!((undiscovered.rename.as_deref(), undiscovered.listed), (Some("brand-new"), false));
+}
+
+#[test]
+fn function_names_find_their_tool_after_names_and_before_other_spellings() {
+    let function = |name: &str| crate::names::function_name(name).into_owned();
+    let taken = function("beta__get.page");
+    let bare = function("get.page");
+    let servers = [Naming::Always, Naming::Never].map(|naming| {
+        let alpha = server("alpha", Eras::Both, &["get.page", "plain"], &[]);
+        let beta = server("beta", Eras::Both, &["get.page", "größe", &bare], &[]);
+        Snapshot::new(1, naming, vec![alpha, beta], Arc::default())
+    });
+    let [always, never] = servers;
+    let everyone = principal(&["*"]);
+    let beta_only = principal(&["beta"]);
+    let beta = Scope::One(id("beta"));
+    let alpha = Scope::One(id("alpha"));
+    for (what, snapshot, caller, scope, name, expected) in [
+        ("public", &always, &everyone, &Scope::All, taken.clone(), Some(("beta", Some("get.page"), true))),
+        ("bare", &always, &everyone, &alpha, bare.clone(), Some(("alpha", Some("get.page"), true))),
+        ("canonical first", &always, &everyone, &beta, bare.clone(), Some(("beta", None, true))),
+        ("unicode", &always, &everyone, &beta, function("größe"), Some(("beta", Some("größe"), true))),
+        ("not visible", &always, &beta_only, &Scope::All, function("alpha__get.page"), None),
+        ("not visible", &always, &beta_only, &alpha, bare.clone(), None),
+        ("canonical first", &never, &everyone, &Scope::All, bare.clone(), Some(("beta", None, true))),
+        ("none", &always, &everyone, &alpha, "brand-new".into(), Some(("alpha", None, false))),
+    ] {
+        let target = snapshot.resolve(Kind::Tool, &name, Era::Modern, caller, scope).ok();
+        let seen = target.as_ref().map(|found| (found.server.as_str(), found.rename.as_deref(), found.listed));
+        assert_eq!(seen, expected, "{what}: {name} at {scope:?}");
+    }
+    let prompt = never.resolve(Kind::Prompt, &bare, Era::Modern, &everyone, &Scope::All);
+    assert_eq!(prompt, Err(Rejection::UnknownPrompt(bare)), "models call tools alone");
+}
+
+/// With bare names two servers may have the same one: its function name means the server that the
+/// name means.
+#[test]
+fn the_function_name_of_a_shared_name_goes_where_the_name_goes() {
+    let with_page = |name: &str| server(name, Eras::Both, &["get.page"], &[]);
+    let snapshot = Snapshot::new(1, Naming::Never, vec![with_page("alpha"), with_page("beta")], Arc::default());
+    let function = crate::names::function_name("get.page");
+    for (patterns, expected) in [(["*"], "alpha"), (["beta"], "beta")] {
+        let caller = principal(&patterns);
+        for name in ["get.page", &function] {
+            let target = snapshot.resolve(Kind::Tool, name, Era::Modern, &caller, &Scope::All).unwrap();
+            assert_eq!(target.server, id(expected), "{name} {patterns:?}");
+            assert_eq!(target.rename.as_deref().unwrap_or(name), "get.page", "{name} {patterns:?}");
+        }
+    }
 }

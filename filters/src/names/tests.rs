@@ -43,9 +43,35 @@ fn long_public_names_keep_their_ends_and_stay_distinct() {
 fn other_gateways_spellings_are_understood() {
     let server = id("search");
     for spelling in ["search__query", "search.query", "search-query", "mcp_search__query"] {
-        assert_eq!(foreign_spelling(spelling, &server), Some("query"), "{spelling}");
+        assert_eq!(foreign_spelling(spelling, server.as_str()), Some("query"), "{spelling}");
     }
     for other in ["query", "search", "search__", "searching.query"] {
-        assert_eq!(foreign_spelling(other, &server), None, "{other}");
+        assert_eq!(foreign_spelling(other, server.as_str()), None, "{other}");
     }
+}
+
+#[test]
+fn model_apis_take_every_function_name() {
+    for unchanged in ["search__query", "a", "A-Z_09", &"x".repeat(PUBLIC_NAME_MAX)] {
+        assert!(matches!(function_name(unchanged), Cow::Borrowed(name) if name == unchanged), "{unchanged}");
+    }
+    for (given, front) in [
+        ("search__get.page", "search__get_page_"),
+        ("search__get page", "search__get_page_"),
+        ("search__größe", "search__gr__e_"),
+        ("名前", "___"),
+        ("", "_"),
+    ] {
+        let name = function_name(given);
+        assert!(name.starts_with(front) && name.len() == front.len() + 8, "{given:?}: {name}");
+    }
+    assert_ne!(function_name("s__get.page"), function_name("s__get page"), "the original is in the hash");
+    assert_eq!(function_name("s__get.page"), function_name("s__get.page"));
+    let long = |middle: &str| format!("search__{}{middle}{}.end", "x".repeat(60), "x".repeat(60));
+    let (one, two) = (long("1"), long("2"));
+    assert_eq!(function_name(&one).len(), PUBLIC_NAME_MAX);
+    assert!(function_name(&one).starts_with("search__x") && function_name(&one).ends_with("x_end"));
+    assert_ne!(function_name(&one), function_name(&two));
+    let at_the_limit = format!("s__{}.", "x".repeat(PUBLIC_NAME_MAX - 4));
+    assert_eq!(function_name(&at_the_limit).len(), PUBLIC_NAME_MAX);
 }

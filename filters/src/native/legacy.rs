@@ -1,6 +1,7 @@
 //! 2025-03-26 to 2025-11-25: `initialize` opens a session, and everything else names it.
 
 use super::Request;
+use super::meta::Meant;
 use crate::catalog::{Kind, Snapshot};
 use crate::era::{Era, negotiate};
 use crate::jsonrpc::{self, Envelope};
@@ -20,7 +21,8 @@ pub(super) fn route(
     moment: &Moment<'_>,
 ) -> Result<Route, Rejection> {
     let method = envelope.method().into_owned();
-    let mut request = Request { admitted, snapshot, era: Era::Legacy, envelope, session: None };
+    let (meta_tools, validation) = (filters.meta_tools, filters.validation.native);
+    let mut request = Request { admitted, snapshot, era: Era::Legacy, envelope, session: None, meta_tools, validation };
     if method == "initialize" {
         return initialize(request);
     }
@@ -32,6 +34,11 @@ pub(super) fn route(
     }
     if let Some(kind) = Kind::of_list_method(&method) {
         return request.list(kind);
+    }
+    match request.meta().transpose()? {
+        Some(Meant::Search(question)) => return Ok(request.answer(question)),
+        Some(Meant::Call(way)) => return Ok(request.carry(*way)),
+        None => {}
     }
     match (method.as_str(), request.way()) {
         (_, Some(way)) => way.map(|way| request.carry(way)),
@@ -80,7 +87,7 @@ fn check_server(request: &Request<'_>) -> Result<(), Rejection> {
 fn response(request: Request<'_>, session: Session) -> Route {
     match request.admitted.scope {
         Scope::One(_) => notice(request, session, Reach::Opened),
-        Scope::All => request.answer(Question::Nothing),
+        Scope::All | Scope::Set(_) => request.answer(Question::Nothing),
     }
 }
 

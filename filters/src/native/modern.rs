@@ -1,7 +1,7 @@
 //! 2026-07-28: every request stands for itself and says in `_meta` and headers what it is.
 
 use super::Request;
-use crate::Admitted;
+use super::meta::Meant;
 use crate::catalog::{Kind, Snapshot};
 use crate::era::Era;
 use crate::headers;
@@ -9,15 +9,18 @@ use crate::jsonrpc::{self, Envelope};
 use crate::path::Scope;
 use crate::rejection::Rejection;
 use crate::route::{Question, Route};
+use crate::{Admitted, Filters};
 use http::request::Parts;
 
 pub(super) fn route(
+    filters: &Filters,
     head: &Parts,
     admitted: &Admitted,
     envelope: Envelope,
     snapshot: &Snapshot,
 ) -> Result<Route, Rejection> {
-    let request = Request { admitted, snapshot, era: Era::Modern, envelope, session: None };
+    let (meta_tools, validation) = (filters.meta_tools, filters.validation.native);
+    let request = Request { admitted, snapshot, era: Era::Modern, envelope, session: None, meta_tools, validation };
     match request.envelope.kind() {
         jsonrpc::Kind::Request => {}
         // Streamable HTTP has no use for these; 202 is what the transport says to both.
@@ -31,6 +34,11 @@ pub(super) fn route(
     }
     if let Some(kind) = Kind::of_list_method(&method) {
         return request.list(kind);
+    }
+    match request.meta().transpose()? {
+        Some(Meant::Search(question)) => return Ok(request.answer(question)),
+        Some(Meant::Call(way)) => return Ok(request.carry(*way)),
+        None => {}
     }
     match request.way() {
         Some(way) => {
