@@ -8,6 +8,7 @@ mod tend;
 use crate::carry;
 use crate::conf::Conf;
 use crate::gateway::Gateway;
+use crate::manage;
 use crate::upstream::Pool;
 use async_trait::async_trait;
 use gauges::Gauges;
@@ -35,7 +36,6 @@ const KNOCK_AGAIN: Duration = Duration::from_millis(2);
 pub struct Control {
     gateway: Arc<Gateway>,
     reload: Mutex<Option<Reload>>,
-    spare_seal: [u8; 32],
     /// Turns at closing sessions that nobody uses.
     farewells: Arc<Semaphore>,
 }
@@ -49,9 +49,9 @@ struct Tended {
 type Tasks = BTreeMap<ServerId, Tended>;
 
 impl Control {
-    pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Control {
+    pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>) -> Control {
         let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
-        Control { gateway, reload: Mutex::new(file.map(Reload::new)), spare_seal, farewells }
+        Control { gateway, reload: Mutex::new(file.map(Reload::new)), farewells }
     }
 
     /// Gives every pool its task, and takes it from those that are no more.
@@ -104,7 +104,7 @@ impl Control {
 
     async fn reload(&self) -> bool {
         let Some(conf) = self.next_conf() else { return false };
-        self.gateway.adopt(conf, self.spare_seal).await;
+        self.gateway.adopt(conf).await;
         true
     }
 
@@ -116,6 +116,14 @@ impl Control {
     fn force_reload(&self) {
         if let Some(reload) = self.reload.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             reload.force();
+        }
+    }
+
+    /// Application sessions end after their time.
+    async fn expire(&self) {
+        let now = crate::clock::now();
+        if self.gateway.store.ledger().sets.values().any(|set| set.expires <= now) {
+            manage::expire(&self.gateway, now).await;
         }
     }
 
@@ -156,6 +164,7 @@ impl BackgroundService for Control {
             tokio::select! {
                 _ = hung_up => self.force_reload(),
                 () = tokio::time::sleep(TICK) => {}
+                () = self.gateway.fleet_changed.notified() => self.tend(&mut tasks, &looked_at),
                 // Health and discovery go on while the process drains; only reloads end.
                 _ = shutdown.changed() => return std::future::pending().await,
             }
@@ -163,6 +172,7 @@ impl BackgroundService for Control {
                 self.tend(&mut tasks, &looked_at);
             }
             self.sweep();
+            self.expire().await;
             gauges.read(&self.gateway);
         }
     }

@@ -1,33 +1,51 @@
 //! What the rooms share: the part that a reload replaces as a whole, and the part that stays.
 
 use crate::access_log::AccessLog;
-use crate::answer::Lists;
-use crate::conf::Conf;
+use crate::answer::{Lists, Searches};
+use crate::clock;
+use crate::conf::{Check, Conf};
 use crate::limits::Budget;
+use crate::manage::Reranker;
 use crate::metrics::Metrics;
-use crate::registry::Registry;
+use crate::registry::{Ledger, Registry, SetRecord, Store};
 use crate::server::Lifecycle;
 use crate::session::Sessions;
-use crate::upstream::{Fleet, Pool};
+use crate::upstream::{Fleet, Guard, Pool};
 use arc_swap::ArcSwap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollbridge_filters::Filters;
+use tollbridge_filters::arguments::{Enforcement, Validation};
 use tollbridge_filters::auth::Keyring;
+use tollbridge_filters::catalog::{Profile, Sets, Snapshot};
 use tollbridge_filters::limit::HeadLimits;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::origin::{Doorkeeper, Hosts};
+use tollbridge_filters::permit::Groups;
 use tollbridge_filters::seal::Sealer;
+use tollbridge_filters::surface::Surfaces;
 
 /// How long a reload waits for addresses.
 const RESOLVE_MAX: Duration = Duration::from_secs(1);
 
 pub struct Gateway {
     live: ArcSwap<Live>,
+    /// Seconds since 1970.
+    born: u64,
+    /// One at a time puts something in force.
+    turn: tokio::sync::Mutex<()>,
+    /// Rung when the fleet has changed, so that each pool gets whoever looks after it.
+    pub fleet_changed: Notify,
     pub registry: Registry,
+    /// Where registrations and application sessions are kept.
+    pub store: Store,
     pub sessions: Sessions,
     pub lists: Lists,
+    pub searches: Searches,
+    pub reranker: Reranker,
     pub metrics: Metrics,
     pub access_log: AccessLog,
     pub budget: Arc<Budget>,
@@ -36,21 +54,33 @@ pub struct Gateway {
 
 /// One configuration, in force.
 pub struct Live {
-    pub conf: Conf,
-    pub filters: Filters,
+    pub conf: Arc<Conf>,
+    pub filters: Arc<Filters>,
     pub fleet: Fleet,
+    /// The generation of the ledger that the fleet was made of.
+    ledger: u64,
 }
 
 impl Gateway {
-    /// `spare_seal` seals where the configuration names no key: sessions then end with the process.
-    pub fn new(conf: Conf, spare_seal: [u8; 32]) -> std::io::Result<Gateway> {
-        let registry = Registry::new(conf.naming, conf.servers.iter().map(|server| server.id.clone()));
-        let live = Live::new(conf, spare_seal, &Fleet::new());
-        let conf = &live.conf;
+    /// The store's key seals where the configuration names none.
+    pub fn new(conf: Conf, store: Store) -> std::io::Result<Gateway> {
+        let born = clock::now();
+        let ledger = store.ledger();
+        let filters = Arc::new(filters(&conf, store.seal));
+        say_clashes(&conf, &ledger);
+        let live = Live::new(Arc::new(conf), filters, &ledger, &Fleet::new());
+        let registry = Registry::new(live.conf.naming, live.profiles(born), sets(&ledger, None));
+        let conf = Arc::clone(&live.conf);
         Ok(Gateway {
+            store,
+            born,
+            turn: tokio::sync::Mutex::default(),
+            fleet_changed: Notify::new(),
             registry,
             sessions: Sessions::new(&conf.session),
             lists: Lists::default(),
+            searches: Searches::default(),
+            reranker: Reranker::default(),
             metrics: Metrics::default(),
             access_log: AccessLog::open(&conf.access_log)?,
             budget: Arc::new(Budget::new(conf.limits.buffered_bytes_total)),
@@ -69,28 +99,89 @@ impl Gateway {
 
     /// Puts another configuration in force, all of it at once. What did not change keeps its
     /// connections, health and counts.
-    pub async fn adopt(&self, conf: Conf, spare_seal: [u8; 32]) {
+    pub async fn adopt(&self, conf: Conf) {
+        let _turn = self.turn.lock().await;
+        self.store.fix(taken(&conf)).await;
+        let filters = Arc::new(filters(&conf, self.store.seal));
+        self.put_in_force(Arc::new(conf), filters).await;
+    }
+
+    /// Puts in force what the store holds.
+    pub async fn follow(&self) {
+        let wanted = self.store.ledger().generation;
+        let _turn = self.turn.lock().await;
+        let live = Arc::clone(&self.live());
+        // Whoever waited for the turn finds that another has done it.
+        if live.ledger < wanted {
+            self.put_in_force(Arc::clone(&live.conf), Arc::clone(&live.filters)).await;
+        }
+    }
+
+    async fn put_in_force(&self, conf: Arc<Conf>, filters: Arc<Filters>) {
         let before = self.live().fleet.clone();
-        let next = Live::new(conf, spare_seal, &before);
+        let ledger = self.store.ledger();
+        say_clashes(&conf, &ledger);
+        let next = Live::new(conf, filters, &ledger, &before);
         next.resolve(&before).await;
-        self.registry.replace(next.conf.naming, next.fleet.keys().cloned());
+        let sets = sets(&ledger, Some(&self.registry.snapshot()));
+        self.registry.replace(next.conf.naming, next.profiles(self.born), sets);
         self.live.store(Arc::new(next));
+        self.fleet_changed.notify_one();
     }
 }
 
+/// Where the file has an id that was registered before, the file counts, and that is worth a word.
+fn say_clashes(conf: &Conf, ledger: &Ledger) {
+    let taken = taken(conf);
+    for id in ledger.servers.keys().filter(|id| taken.contains(*id)) {
+        tracing::warn!(server = %id, "the configuration file has this id; what was registered under it is not served");
+    }
+}
+
+/// Ids and aliases that the configuration file has taken.
+pub fn taken(conf: &Conf) -> BTreeSet<ServerId> {
+    let aliases = conf.servers.iter().filter_map(|server| server.profile.alias.clone());
+    conf.servers.iter().map(|server| server.id.clone()).chain(aliases).collect()
+}
+
+/// Application sessions as requests see them; those that are known keep when they were used last.
+fn sets(ledger: &Ledger, before: Option<&Snapshot>) -> Sets {
+    let set = |(id, record): (&String, &Arc<SetRecord>)| {
+        let set = record.set();
+        if let Some(known) = before.and_then(|before| before.sets_by_id().get(id)) {
+            set.touch(known.last_used());
+        }
+        (id.clone(), set)
+    };
+    Arc::new(ledger.sets.iter().map(set).collect())
+}
+
 impl Live {
-    fn new(conf: Conf, spare_seal: [u8; 32], before: &Fleet) -> Live {
-        let fleet = conf
-            .servers
-            .iter()
+    /// The servers of the file and those of the ledger; where both have one, the file's counts.
+    fn new(conf: Arc<Conf>, filters: Arc<Filters>, ledger: &Ledger, before: &Fleet) -> Live {
+        let guard = Arc::new(Guard::of(&conf));
+        let registered = ledger.servers.iter().filter_map(|(id, record)| record.server(id, &guard));
+        let fleet = registered
+            .chain(conf.servers.iter().cloned())
             .map(|server| {
-                let kept = before.get(&server.id).filter(|pool| *pool.server == *server);
-                let other = || Arc::new(Pool::new(Arc::new(server.clone()), before.get(&server.id).map(Arc::as_ref)));
-                (server.id.clone(), kept.map_or_else(other, Arc::clone))
+                let known = before.get(&server.id);
+                let kept = known.filter(|pool| *pool.server == server).map(Arc::clone);
+                let id = server.id.clone();
+                (id, kept.unwrap_or_else(|| Arc::new(Pool::new(Arc::new(server), known.map(Arc::as_ref)))))
             })
             .collect();
-        let filters = filters(&conf, spare_seal);
-        Live { conf, filters, fleet }
+        Live { conf, filters, fleet, ledger: ledger.generation }
+    }
+
+    /// Nobody has written down when a server came into the file; it was there when the gateway began.
+    fn profiles(&self, born: u64) -> impl Iterator<Item = (ServerId, Profile)> {
+        self.fleet.iter().map(move |(id, pool)| {
+            let mut profile = pool.server.profile.clone();
+            if profile.registered == 0 {
+                (profile.registered, profile.updated) = (born, born);
+            }
+            (id.clone(), profile)
+        })
     }
 
     /// Gives the pools that are new their addresses, so that no call finds them without; names that take
@@ -108,6 +199,19 @@ impl Live {
     }
 }
 
+fn enforcement(check: Check) -> Enforcement {
+    match check {
+        Check::Off => Enforcement::Off,
+        Check::Warn => Enforcement::Warn,
+        Check::Enforce => Enforcement::Enforce,
+    }
+}
+
+/// Whoever comes without keys is in no group.
+fn strangers(conf: &Conf) -> Groups {
+    if conf.access_groups_enforced { Groups::Only(Vec::new()) } else { Groups::Advisory }
+}
+
 fn filters(conf: &Conf, spare_seal: [u8; 32]) -> Filters {
     let listen = &conf.listen;
     let hosts = match (listen.hosts.is_empty(), listen.addr.ip().is_loopback()) {
@@ -117,10 +221,21 @@ fn filters(conf: &Conf, spare_seal: [u8; 32]) -> Filters {
     };
     let seals = if conf.seal.is_empty() { vec![spare_seal] } else { conf.seal.clone() };
     Filters {
-        keyring: Keyring::new(&conf.keys),
+        keyring: Keyring::new(&conf.keys, strangers(conf)),
         doorkeeper: Doorkeeper { hosts, origins: listen.origins.clone() },
         head_limits: HeadLimits { bytes: conf.limits.head_bytes, fields: conf.limits.head_fields },
         passthrough: conf.passthrough.is_some(),
+        surfaces: Surfaces {
+            routeiq: conf.surfaces.routeiq,
+            litellm: conf.surfaces.litellm,
+            oliverye: conf.surfaces.oliverye,
+            registry_api: conf.surfaces.registry_api,
+            plain: conf.surfaces.plain,
+        },
+        tool_calls: conf.surfaces.tool_calls,
+        validation: Validation { native: enforcement(conf.validation.native), rest: enforcement(conf.validation.rest) },
+        meta_tools: conf.search.meta_tools,
+        registry_public: conf.registry.public,
         sealer: Sealer::new(&seals),
         session_max_age: conf.session.max_age,
     }

@@ -1,82 +1,127 @@
 //! The registry: which servers there are and what is known of them. It publishes snapshots, which
 //! never change; requests read them without waiting for anybody.
 
+mod dialect;
 mod discovery;
+mod embedded;
+mod ledger;
+mod record;
 
 pub use discovery::{Found, discover};
+pub use embedded::{Act, Store, Unusable};
+pub use ledger::{Clash, Ledger, Row};
+pub use record::{Record, SetRecord};
 
 use crate::clock;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tollbridge_filters::catalog::{Offer, Server, Snapshot, State};
+use std::time::Duration;
+use tokio::sync::watch;
+use tollbridge_filters::catalog::{Offer, Origin, Profile, Server, Sets, Snapshot, State};
 use tollbridge_filters::names::{Naming, ServerId};
 
 pub struct Registry {
     published: ArcSwap<Snapshot>,
     known: Mutex<Known>,
+    /// The generation that is published, for those who wait for another.
+    generation: watch::Sender<u64>,
 }
 
 /// What the next snapshot is made of.
 struct Known {
     generation: u64,
     naming: Naming,
-    servers: BTreeMap<ServerId, Server>,
+    servers: BTreeMap<ServerId, Discovered>,
+    sets: Sets,
+}
+
+/// A server, and what it offered as it said it itself.
+struct Discovered {
+    server: Server,
+    offer: Option<Arc<Offer>>,
 }
 
 impl Registry {
-    pub fn new(naming: Naming, ids: impl IntoIterator<Item = ServerId>) -> Registry {
-        let servers = ids.into_iter().map(unprobed).collect();
-        let known = Known { generation: 0, naming, servers };
-        Registry { published: ArcSwap::from_pointee(known.snapshot()), known: Mutex::new(known) }
+    pub fn new(naming: Naming, profiles: impl IntoIterator<Item = (ServerId, Profile)>, sets: Sets) -> Registry {
+        let servers =
+            profiles.into_iter().map(|(id, profile)| (id.clone(), Discovered::nothing(id, profile))).collect();
+        let known = Known { generation: 0, naming, servers, sets };
+        Registry {
+            published: ArcSwap::from_pointee(known.snapshot()),
+            known: Mutex::new(known),
+            generation: watch::Sender::new(0),
+        }
     }
 
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.published.load()
     }
 
+    /// Tells of every snapshot that is published from now on.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// Waits until each of these servers was looked at once.
+    pub async fn wait_until_probed(&self, which: impl Fn(&Server) -> bool, most: Duration) {
+        let mut changes = self.watch();
+        let is_done = || !self.snapshot().servers().any(|server| server.state == State::Unprobed && which(server));
+        let done = async { while !is_done() && changes.changed().await.is_ok() {} };
+        // Whoever asked goes on; the server says itself that nobody has looked at it.
+        let _ = tokio::time::timeout(most, done).await;
+    }
+
     /// Another set of servers; what is known of those that stay is kept.
-    pub fn replace(&self, naming: Naming, ids: impl IntoIterator<Item = ServerId>) {
+    pub fn replace(&self, naming: Naming, profiles: impl IntoIterator<Item = (ServerId, Profile)>, sets: Sets) {
         self.change(|known| {
             let mut before = std::mem::take(&mut known.servers);
-            let kept =
-                |id: ServerId| before.remove(&id).map_or_else(|| unprobed(id.clone()), |server| (id.clone(), server));
-            known.servers = ids.into_iter().map(kept).collect();
+            let kept = |(id, profile): (ServerId, Profile)| {
+                let discovered = match before.remove(&id) {
+                    Some(discovered) => discovered.described(profile),
+                    None => Discovered::nothing(id.clone(), profile),
+                };
+                (id, discovered)
+            };
+            known.servers = profiles.into_iter().map(kept).collect();
             known.naming = naming;
+            known.sets = sets;
         });
     }
 
     /// A server told what it offers.
     pub fn found(&self, id: &ServerId, offer: Offer) -> Arc<Offer> {
-        let current = self.snapshot();
-        let known = current.server(id).filter(|server| server.state == State::Ready);
-        if let Some(same) = known.and_then(|server| server.offer.as_ref()).filter(|known| ***known == offer) {
-            return Arc::clone(same);
+        if let Some(same) = self.known_already(id, &offer) {
+            return same;
         }
         let offer = Arc::new(offer);
         self.change(|known| {
-            if let Some(server) = known.servers.get_mut(id) {
-                server.state = State::Ready;
-                server.offer = Some(Arc::clone(&offer));
+            if let Some(discovered) = known.servers.get_mut(id) {
+                discovered.server.state = State::Ready;
+                discovered.offer = Some(Arc::clone(&offer));
+                discovered.publish();
             }
         });
         offer
     }
 
+    fn known_already(&self, id: &ServerId, offer: &Offer) -> Option<Arc<Offer>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let discovered = known.servers.get(id).filter(|discovered| discovered.server.state == State::Ready)?;
+        discovered.offer.as_ref().filter(|known| ***known == *offer).map(Arc::clone)
+    }
+
     /// A server does not answer. What it offered before stays listed, and says since when it is
     /// stale. Only another discovery makes it ready again.
     pub fn lost(&self, id: &ServerId) {
-        let next = |server: &Server| match (server.state, &server.offer) {
-            (State::Ready | State::Unprobed, Some(_)) => Some(State::Stale { since: clock::now() }),
-            (State::Ready | State::Unprobed, None) => Some(State::Unreachable { since: clock::now() }),
-            _ => None,
-        };
-        if self.snapshot().server(id).and_then(next).is_none() {
+        let is_known =
+            self.snapshot().server(id).is_some_and(|server| matches!(server.state, State::Ready | State::Unprobed));
+        if !is_known {
             return;
         }
         self.change(|known| {
-            if let Some(server) = known.servers.get_mut(id) {
-                server.state = next(server).unwrap_or(server.state);
+            if let Some(discovered) = known.servers.get_mut(id) {
+                discovered.lose();
             }
         });
     }
@@ -86,15 +131,52 @@ impl Registry {
         change(&mut known);
         known.generation += 1;
         self.published.store(Arc::new(known.snapshot()));
+        self.generation.send_replace(known.generation);
     }
 }
 
 impl Known {
     fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.generation, self.naming, self.servers.values().cloned().collect())
+        let servers = self.servers.values().map(|discovered| discovered.server.clone()).collect();
+        Snapshot::new(self.generation, self.naming, servers, Arc::clone(&self.sets))
     }
 }
 
-fn unprobed(id: ServerId) -> (ServerId, Server) {
-    (id.clone(), Server { id, state: State::Unprobed, offer: None })
+impl Discovered {
+    fn nothing(id: ServerId, profile: Profile) -> Discovered {
+        let server = Server { id, state: State::Unprobed, offer: None, profile: Arc::new(profile) };
+        let mut discovered = Discovered { server, offer: None };
+        discovered.publish();
+        discovered
+    }
+
+    fn described(mut self, profile: Profile) -> Discovered {
+        // Elsewhere it is another server, whatever it is called.
+        if self.server.profile.url != profile.url && profile.origin == Origin::Store {
+            return Discovered::nothing(self.server.id, profile);
+        }
+        if *self.server.profile != profile {
+            self.server.profile = Arc::new(profile);
+            self.publish();
+        }
+        self
+    }
+
+    fn lose(&mut self) {
+        self.server.state = match (self.server.state, &self.offer) {
+            (State::Ready | State::Unprobed, Some(_)) => State::Stale { since: clock::now() },
+            (State::Ready | State::Unprobed, None) => State::Unreachable { since: clock::now() },
+            (state, _) => state,
+        };
+    }
+
+    /// What others see of the offer: within what the registration declares.
+    fn publish(&mut self) {
+        let profile = &self.server.profile;
+        self.server.offer = match &self.offer {
+            Some(offer) if !profile.declares() => Some(Arc::clone(offer)),
+            Some(offer) => Some(Arc::new(offer.within(profile))),
+            None => Offer::declared(profile).map(Arc::new),
+        };
+    }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tollbridge_filters::catalog::Offer;
+use tollbridge_filters::arguments::Validation;
+use tollbridge_filters::catalog::{Kind, Offer};
 
 /// A name's addresses are asked for this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
@@ -51,6 +52,7 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
         let conf = gateway.live().conf.discovery;
         let wait = match discover(pool, before.as_deref(), conf.timeout).await {
             Ok(Found { offer, doubt }) => {
+                let offer = if before.as_deref() == Some(&offer) { offer } else { compiled(gateway, offer).await };
                 before = Some(gateway.registry.found(id, offer));
                 let is_passing = doubt.as_ref().is_some_and(|doubt| doubt.is_passing);
                 retry = if is_passing { (retry * 2).min(RETRY_LAST) } else { RETRY_FIRST };
@@ -81,6 +83,23 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
             () = presence.came_back.notified() => {}
         }
     }
+}
+
+/// Compiles the schemas of tools where arguments are compared with them: here, because a nasty one takes
+/// long, and no request should.
+async fn compiled(gateway: &Gateway, offer: Offer) -> Offer {
+    let validation = gateway.live().filters.validation;
+    if validation == Validation::default() {
+        return offer;
+    }
+    let compile = tokio::task::spawn_blocking(move || {
+        offer.entries(Kind::Tool).iter().for_each(|tool| {
+            tool.schema();
+        });
+        offer
+    });
+    // It cannot be cancelled, and what panics there is counted and leaves nothing to offer.
+    compile.await.unwrap_or_default()
 }
 
 async fn keep_checking(gateway: &Gateway, pool: &Pool, presence: &Presence) {
@@ -114,7 +133,7 @@ async fn keep_resolving(pool: &Pool) {
 
 async fn refresh(pool: &Pool) {
     if let Err(reason) = pool.refresh().await {
-        tracing::warn!(server = %pool.server.id, %reason, "its addresses could not be resolved; the old ones stay");
+        tracing::warn!(server = %pool.server.id, %reason, "its addresses could not be resolved");
     }
 }
 

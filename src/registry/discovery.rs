@@ -1,11 +1,12 @@
 //! Discovery: asking a server, in the background, which era it speaks and what it offers.
 
+use super::dialect;
 use crate::conf::EraChoice;
 use crate::upstream::{Answer, EVERY_CAPABILITY, Endpoint, OWN_INFO, Pool, Question, Reply};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::time::Duration;
-use tollbridge_filters::catalog::{Entry, Kind, Offer};
+use tollbridge_filters::catalog::{Dialect, Entry, Kind, Offer};
 use tollbridge_filters::era::{Era, Eras, LEGACY, MODERN};
 use tollbridge_filters::json::{self, Malformed, Scanner};
 
@@ -42,13 +43,18 @@ impl Doubt {
 pub async fn discover(pool: &Pool, before: Option<&Offer>, timeout: Duration) -> Result<Found, String> {
     let endpoint = pool.best(&[]).ok_or("it has no address")?;
     let mut visit = Visit { pool, endpoint: &endpoint, timeout, before, doubt: None };
-    let is_dual = before.is_some_and(|offer| offer.eras == Eras::Both);
+    let is_plain = before.is_some_and(|offer| matches!(offer.dialect, Dialect::Rest { .. }));
+    let is_dual = !is_plain && before.is_some_and(|offer| offer.eras == Eras::Both);
     let found = match pool.server.era {
         EraChoice::Modern => visit.modern(Eras::Only(Era::Modern)).await,
         EraChoice::Legacy => visit.legacy(Eras::Only(Era::Legacy)).await,
+        EraChoice::Auto if is_plain => match dialect::discover(pool, &endpoint, timeout).await {
+            Some(offer) => Ok(offer),
+            None => visit.either().await,
+        },
         EraChoice::Auto if is_dual => match visit.modern(Eras::Both).await {
             // It is another server now.
-            Err(Unanswered::Refused(_)) => visit.either().await,
+            Err(Unanswered::Refused(_) | Unanswered::NotThere(_)) => visit.either().await,
             found => found,
         },
         EraChoice::Auto => visit.either().await,
@@ -72,6 +78,9 @@ enum Unanswered {
     /// It does not do that.
     #[error("{0}")]
     Refused(String),
+    /// There is nobody who knows JSON-RPC.
+    #[error("{0}")]
+    NotThere(String),
     /// It cannot do that now, or not for us, which says nothing of the next time (MCP 2026-07-28,
     /// Versioning: neither 401 and 403 nor 5xx tell a server's era).
     #[error("{0}")]
@@ -104,15 +113,23 @@ impl Visit<'_> {
                     self.doubt_era(&modern);
                     Ok(offer)
                 }
-                Err(legacy) => {
-                    Err(Unanswered::Hindered(format!("as a modern server: {modern}; as a legacy one: {legacy}")))
-                }
+                Err(legacy) => self.neither(&modern, &legacy).await,
             },
         }
     }
 
+    /// A server that knows no JSON-RPC may speak RouteIQ's REST dialect.
+    async fn neither(&self, modern: &Unanswered, legacy: &Unanswered) -> Result<Offer, Unanswered> {
+        if let (Unanswered::NotThere(_), Unanswered::NotThere(_)) = (modern, legacy)
+            && let Some(offer) = dialect::discover(self.pool, self.endpoint, self.timeout).await
+        {
+            return Ok(offer);
+        }
+        Err(Unanswered::Hindered(format!("as a modern server: {modern}; as a legacy one: {legacy}")))
+    }
+
     fn doubt_era(&mut self, other: &Unanswered) {
-        if !matches!(other, Unanswered::Refused(_)) {
+        if !matches!(other, Unanswered::Refused(_) | Unanswered::NotThere(_)) {
             let why = format!("whether it speaks the other era as well is not known: {other}");
             self.doubt = Some(Doubt::passing(why));
         }
@@ -238,6 +255,7 @@ fn refusal(method: &str, status: u16, reply: &Reply) -> Unanswered {
     let why = reply.refusal(method, status);
     match status {
         401 | 403 | 408 | 429 | 500.. => Unanswered::Hindered(why),
+        404 | 405 if matches!(reply, Reply::Nothing) => Unanswered::NotThere(why),
         _ => Unanswered::Refused(why),
     }
 }
