@@ -2,13 +2,16 @@
 //! of the request only what must change has changed, the answer is handed on as it comes.
 
 mod deadline;
+mod dialect;
 mod guess;
 mod legacy;
 mod notice;
 mod relay;
+mod translated;
 
 pub use legacy::{end, release};
 pub use notice::notify;
+pub use translated::{Ending, Translated, events_head};
 
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
@@ -20,6 +23,8 @@ use relay::Relay;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tollbridge_filters::catalog::Dialect;
+use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Carry, Effect};
@@ -86,6 +91,8 @@ struct Conversation<'c> {
     carry: &'c Carry,
     forwarded: &'c HeaderMap,
     body: Bytes,
+    /// Where it goes, if not to the endpoint's own path.
+    path: Option<String>,
 }
 
 /// Takes a request to its server and the answer back.
@@ -96,7 +103,7 @@ pub async fn carry<D: Downstream>(
     down: &mut D,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let conversation = Conversation { gateway, carry, forwarded, body: carry.body() };
+    let conversation = Conversation { gateway, carry, forwarded, body: carry.body(), path: None };
     let began = Instant::now();
     let done = match carry.servers.as_slice() {
         [] => Err(Stop::Rejected(Rejection::NotFound)),
@@ -112,6 +119,13 @@ impl Conversation<'_> {
         let pool = self.pool(server)?;
         trace.server = Some(server.clone());
         let mut deadline = Deadline::start(&pool.server.timeout, &self.carry.envelope.method());
+        if let Some(Dialect::Rest { base }) = self.dialect(server) {
+            let (conversation, deadline) = (&self.in_plain(&base)?, &mut deadline);
+            let (endpoint, link) = conversation.send_to_any(&pool, down, deadline, trace).await?;
+            let (pool, endpoint) = (&pool, &endpoint);
+            let relay = Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session: false };
+            return relay.run_plain().await;
+        }
         match &self.carry.session {
             None => {
                 let (endpoint, link) = self.send_to_any(&pool, down, &deadline, trace).await?;
@@ -122,8 +136,14 @@ impl Conversation<'_> {
         }
     }
 
+    fn dialect(&self, server: &ServerId) -> Option<Dialect> {
+        let snapshot = self.gateway.registry.snapshot();
+        let offer = snapshot.server(server)?.offer.as_ref()?;
+        matches!(offer.dialect, Dialect::Rest { .. }).then(|| offer.dialect.clone())
+    }
+
     fn pool(&self, server: &ServerId) -> Result<Arc<Pool>, Stop> {
-        let gone = || Stop::Failed(Failure::unavailable(server, "it was removed from the configuration"));
+        let gone = || Stop::Failed(Failure::unavailable(server, "it was removed meanwhile"));
         self.gateway.pool(server).ok_or_else(gone)
     }
 
@@ -179,14 +199,16 @@ impl Conversation<'_> {
             return Err(Interrupted::Stop(Stop::Failed(late)));
         }
         let fields = Fields {
-            era: self.carry.era,
+            // The REST dialect knows nothing of MCP's headers.
+            era: if self.path.is_some() { Era::Legacy } else { self.carry.era },
             version: session.map(|session| session.version.as_str()),
             session: session.and_then(|session| session.id.as_deref()),
             method: &self.carry.envelope.method(),
             name: self.carry.name.as_deref(),
             forwarded: Some(self.forwarded),
         };
-        let head = Head { verb: "POST", server: &pool.server, endpoint, fields, body_bytes: self.body.len() };
+        let path = self.path.as_deref().unwrap_or(&endpoint.path);
+        let head = Head { verb: "POST", server: &pool.server, endpoint, path, fields, body_bytes: self.body.len() };
         let sent = Link::send(endpoint, &head, self.body.clone());
         let Ok(sent) = tokio::time::timeout_at(deadline.at().into(), sent).await else {
             pool.slow(endpoint);

@@ -6,15 +6,18 @@ mod connections;
 mod dns;
 mod early;
 mod endpoint;
+mod guard;
 mod head;
 mod health;
 mod link;
+pub mod plain;
 mod pool;
 mod probe;
 mod questions;
 
 pub use ask::{Answer, Asked, Question, Reply};
 pub use endpoint::{Endpoint, InFlight};
+pub use guard::{Blocked, Guard};
 pub use head::{Fields, Head, forwardable, lasting};
 pub use health::Vigour;
 pub use link::{Fault, Link, set_ca_file};

@@ -6,14 +6,13 @@ use super::{Conversation, Downstream, Interrupted, Relay, Stop, Trace, timed_out
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, NotOpened, Opened, Upstreams};
-use crate::upstream::{Fault, InFlight, Link, Pool, Vigour};
+use crate::upstream::{Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::route::Effect;
 use tollbridge_filters::session::Session;
 
 impl Conversation<'_> {
@@ -45,14 +44,24 @@ impl Conversation<'_> {
         deadline: &mut Deadline,
         trace: &mut Trace,
     ) -> Result<(), Stop> {
-        let mut may_go_on = self.carry.effect == Effect::Read;
+        let mut may_go_on = self.carry.may_reopen();
         loop {
             let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
             let in_session = opened.id.is_some();
             let (conversation, endpoint) = (self, &endpoint);
             match (Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
-                Err(Stop::Rejected(Rejection::SessionNotFound)) => forget(upstreams, &pool.server.id).await,
+                Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
                 done => return done,
+            }
+            // That nothing was done is proven only where the session is not known to anything else either.
+            if self.carry.calling.is_some() && !is_gone(pool, endpoint, &opened).await {
+                let why = "it refused the call in a session that it knows";
+                return Err(Stop::Failed(Failure::answered(&pool.server.id, Reason::BadReply(why.to_owned()))));
+            }
+            forget(upstreams, &pool.server.id).await;
+            if !may_go_on && self.carry.calling.is_some() {
+                let why = "it loses its sessions as soon as they are opened";
+                return Err(Stop::Failed(Failure::answered(&pool.server.id, Reason::BadReply(why.to_owned()))));
             }
             if !std::mem::take(&mut may_go_on) {
                 return Err(Stop::Rejected(Rejection::SessionNotFound));
@@ -73,9 +82,9 @@ impl Conversation<'_> {
         let upstreams = upstreams(self.gateway, session);
         let introduction = introduction(session, self.forwarded);
         let id = &pool.server.id;
-        let is_read = self.carry.effect == Effect::Read;
+        let may_reopen = self.carry.may_reopen();
         for tries in 1.. {
-            let (endpoint, opened) = open(pool, &upstreams, &introduction, is_read, deadline).await?;
+            let (endpoint, opened) = open(pool, &upstreams, &introduction, may_reopen, deadline).await?;
             trace.endpoint = Some(endpoint.addr);
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
                 Ok(link) => return Ok((endpoint, opened, link)),
@@ -87,7 +96,7 @@ impl Conversation<'_> {
                         // A full backlog, or a connection that died while it was idle.
                         Fault::NotSent(_) if goes_on && endpoint.health.vigour() != Vigour::Down => {}
                         // The session is lost with its endpoint, and nothing hangs on it.
-                        Fault::NotSent(_) if goes_on && (opened.id.is_none() || is_read) => {
+                        Fault::NotSent(_) if goes_on && (opened.id.is_none() || may_reopen) => {
                             forget(&upstreams, id).await
                         }
                         // Others are there, but they do not know the session: the client must begin anew.
@@ -105,13 +114,21 @@ impl Conversation<'_> {
     }
 }
 
+/// Whether a server does not know a session that it gave.
+async fn is_gone(pool: &Pool, endpoint: &InFlight, opened: &Opened) -> bool {
+    let ping = Question::ping(&opened.version, opened.id.as_deref());
+    let ping = Question { headers: Some(&opened.headers), ..ping };
+    let answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
+    answer.is_ok_and(|answer| matches!(answer.status, 400 | 404) && !matches!(answer.reply, Reply::Result(_)))
+}
+
 /// The session's session with a server, opened if need be. Others who need it wait; it is opened
 /// once.
 async fn open(
     pool: &Pool,
     upstreams: &Upstreams,
     client: &Introduction<'_>,
-    is_read: bool,
+    may_reopen: bool,
     deadline: &Deadline,
 ) -> Result<(InFlight, Opened), Stop> {
     let place = upstreams.at(&pool.server.id);
@@ -123,7 +140,7 @@ async fn open(
             _ => *slot = None,
         }
         // It is not what it was, or not there any more, and what the client built up is gone with it.
-        if opened.id.is_some() && !is_read {
+        if opened.id.is_some() && !may_reopen {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
@@ -194,7 +211,7 @@ async fn open_at(
 fn introduction<'i>(session: &'i Session, headers: &'i HeaderMap) -> Introduction<'i> {
     let capabilities = match session.scope {
         Scope::One(_) => session.capabilities.as_str(),
-        Scope::All => "{}",
+        Scope::All | Scope::Set(_) => "{}",
     };
     Introduction { version: &session.version, capabilities, client_info: &session.client_info, headers }
 }

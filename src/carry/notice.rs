@@ -21,7 +21,9 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
             Reach::Opened | Reach::Level(_) => true,
             Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
         };
-        if !meant || !permit::execute(&notice.principal, &server) {
+        let may =
+            gateway.registry.snapshot().server(&server).is_some_and(|known| permit::execute(&notice.principal, known));
+        if !meant || !may {
             continue;
         }
         // A place that is locked is just being opened: its server does not know the session yet. But
@@ -46,7 +48,14 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
     }
     let body = notice.envelope.body().clone();
     let fields = opened.fields();
-    let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, fields, body_bytes: body.len() };
+    let head = Head {
+        verb: "POST",
+        server: &pool.server,
+        endpoint: &endpoint,
+        path: &endpoint.path,
+        fields,
+        body_bytes: body.len(),
+    };
     let told = async {
         let mut link = Link::send(&endpoint, &head, body).await?;
         link.answer().await?;

@@ -125,6 +125,10 @@ impl<D: Downstream> Relay<'_, '_, D> {
         if !watch.is_between_events() {
             return Err(Stop::Broken(failure));
         }
+        // Callers of other surfaces are told in their own words.
+        if self.conversation.carry.calling.is_some() {
+            return Err(Stop::Failed(failure));
+        }
         let error = reply::failed(&failure).body(id, &self.trace.request_id);
         let event = [b"event: message\ndata: ".as_slice(), &error, b"\n\n"].concat();
         self.pass(event.into()).await?;
@@ -221,7 +225,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
     }
 
     /// The whole of a short body.
-    async fn whole(&mut self, bytes_max: usize) -> Result<Bytes, Stop> {
+    pub(super) async fn whole(&mut self, bytes_max: usize) -> Result<Bytes, Stop> {
         let mut body = Vec::new();
         while let Some(chunk) = self.next().await? {
             body.extend_from_slice(&chunk);
@@ -245,7 +249,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
         }
     }
 
-    async fn pass(&mut self, chunk: Bytes) -> Result<(), Stop> {
+    pub(super) async fn pass(&mut self, chunk: Bytes) -> Result<(), Stop> {
         // HTTP/2 may end with an empty frame; written as a chunk it would end the body.
         if chunk.is_empty() {
             return Ok(());
@@ -254,11 +258,11 @@ impl<D: Downstream> Relay<'_, '_, D> {
         Ok(self.down.chunk(chunk).await?)
     }
 
-    fn bad_reply(&self, why: &str) -> Stop {
+    pub(super) fn bad_reply(&self, why: &str) -> Stop {
         self.failed(Reason::BadReply(why.to_owned()))
     }
 
-    fn failed(&self, reason: Reason) -> Stop {
+    pub(super) fn failed(&self, reason: Reason) -> Stop {
         Stop::Failed(Failure::answered(&self.pool.server.id, reason))
     }
 }

@@ -143,7 +143,7 @@ pub fn goodbye<'f>(version: &'f str, id: &'f str) -> Fields<'f> {
 }
 
 async fn say(server: &Server, endpoint: &Endpoint, goodbye: &Fields<'_>) -> Result<(), Fault> {
-    let head = Head { verb: "DELETE", server, endpoint, fields: *goodbye, body_bytes: 0 };
+    let head = Head { verb: "DELETE", server, endpoint, path: &endpoint.path, fields: *goodbye, body_bytes: 0 };
     let mut link = Link::send(endpoint, &head, Bytes::new()).await?;
     link.answer().await?;
     while link.chunk().await?.is_some() {}

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tollbridge_filters::era::Era;
 use tollbridge_filters::headers::{SESSION_ID, media_type};
 use tollbridge_filters::sse::Events;
@@ -87,9 +87,11 @@ impl Question<'_> {
             name: None,
             forwarded: self.headers,
         };
-        let head = Head { verb: "POST", server, endpoint, fields, body_bytes: body.len() };
+        let head = Head { verb: "POST", server, endpoint, path: &endpoint.path, fields, body_bytes: body.len() };
+        let began = Instant::now();
         let mut link = Link::send(endpoint, &head, body).await.map_err(|fault| fault.to_string())?;
         let answer = self.read(&mut link).await?;
+        endpoint.health.answered_within(began.elapsed());
         endpoint.health.lives();
         link.close().await;
         Ok(answer)

@@ -28,6 +28,8 @@ pub struct Head<'h> {
     pub verb: &'static str,
     pub server: &'h Server,
     pub endpoint: &'h Endpoint,
+    /// Nearly always the endpoint's own.
+    pub path: &'h str,
     pub fields: Fields<'h>,
     pub body_bytes: usize,
 }
@@ -36,7 +38,7 @@ impl Head<'_> {
     /// As HTTP/1.1, with room for the body behind it.
     pub(super) fn wire(&self, room: usize) -> BytesMut {
         let mut wire = BytesMut::with_capacity(512 + room);
-        for part in [self.verb, " ", &self.endpoint.path, " HTTP/1.1\r\n"] {
+        for part in [self.verb, " ", self.path, " HTTP/1.1\r\n"] {
             wire.put_slice(part.as_bytes());
         }
         self.each(&mut |name, value| {
@@ -50,10 +52,10 @@ impl Head<'_> {
 
     /// As Pingora takes it. HTTP/2 has `:authority` where HTTP/1.1 has `Host` (RFC 9113, 8.3.1).
     pub(super) fn header(&self, version: Version) -> Result<RequestHeader, Box<pingora::Error>> {
-        let mut head = RequestHeader::build(self.verb, self.endpoint.path.as_bytes(), Some(16))?;
+        let mut head = RequestHeader::build(self.verb, self.path.as_bytes(), Some(16))?;
         if version == Version::HTTP_2 {
             head.set_version(version);
-            head.set_uri(self.endpoint.uri.clone());
+            head.set_uri(self.uri());
         }
         let mut wrong = None;
         self.each(&mut |name, value| {
@@ -65,6 +67,15 @@ impl Head<'_> {
             }
         });
         wrong.map_or(Ok(head), Err)
+    }
+
+    /// Whole, with the path in its place.
+    fn uri(&self) -> http::Uri {
+        let mut parts = self.endpoint.uri.clone().into_parts();
+        if let Ok(path) = self.path.parse() {
+            parts.path_and_query = Some(path);
+        }
+        http::Uri::from_parts(parts).unwrap_or_else(|_| self.endpoint.uri.clone())
     }
 
     /// Every field. All values are fit for a header: they come out of one, are written by us, or

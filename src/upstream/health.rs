@@ -23,6 +23,8 @@ pub struct Health {
     served_ms: AtomicU64,
     /// Milliseconds after `born` until which it wants no calls.
     rest_ms: AtomicU64,
+    /// How long the last answer to a question of the gateway's own took; 0: there was none.
+    latency_us: AtomicU64,
     born: Instant,
     /// Rung when probes or a trial have decided.
     decided: Notify,
@@ -49,6 +51,7 @@ impl Default for Health {
             alive_ms: AtomicU64::new(0),
             served_ms: AtomicU64::new(0),
             rest_ms: AtomicU64::new(0),
+            latency_us: AtomicU64::new(0),
             born: Instant::now(),
             decided: Notify::new(),
         }
@@ -56,6 +59,14 @@ impl Default for Health {
 }
 
 impl Health {
+    pub fn answered_within(&self, took: Duration) {
+        self.latency_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    pub fn latency(&self) -> Option<Duration> {
+        Some(self.latency_us.load(Ordering::Relaxed)).filter(|micros| *micros > 0).map(Duration::from_micros)
+    }
+
     pub fn vigour(&self) -> Vigour {
         match self.vigour.load(Ordering::Relaxed) {
             0 => Vigour::Up,

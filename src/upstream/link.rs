@@ -206,10 +206,16 @@ fn cut(error: std::io::Error) -> Fault {
     Fault::Lost(error.to_string())
 }
 
-/// Pingora's errors name peers and internals; the kind and the cause are what an operator needs.
+/// Pingora's errors name peers and internals; the kind and the first cause are what can be told.
 fn brief(error: &pingora::Error) -> String {
-    match &error.cause {
-        Some(cause) => format!("{} ({cause})", error.etype().as_str()),
-        None => error.etype().as_str().to_owned(),
+    let kind = error.etype().as_str();
+    let Some(cause) = &error.cause else {
+        return kind.to_owned();
+    };
+    let cause = cause.to_string();
+    match cause.rsplit_once("cause: ") {
+        Some((_, first)) => format!("{kind} ({})", first.trim()),
+        None if cause.contains("context:") => kind.to_owned(),
+        None => format!("{kind} ({cause})"),
     }
 }

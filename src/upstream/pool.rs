@@ -3,6 +3,7 @@
 
 use super::dns::Addresses;
 use super::endpoint::{Endpoint, InFlight};
+use super::guard::Blocked;
 use super::health::Vigour;
 use super::probe::McpCheck;
 use crate::conf::{Endpoints, Server};
@@ -46,6 +47,9 @@ fn heirs(server: &Server, before: &Pool) -> Vec<Arc<Endpoint>> {
         Endpoints::Static(uris) => uris.contains(&endpoint.uri),
         Endpoints::Dns(uri) => *uri == endpoint.uri,
     });
+    let stay = stay.filter(|endpoint| {
+        server.guard.as_ref().is_none_or(|guard| guard.reaches(endpoint.uri.host().unwrap_or_default(), endpoint.addr))
+    });
     let heir = |endpoint: &Arc<Endpoint>| {
         Arc::new(Endpoint::new(server, &endpoint.uri, endpoint.addr, Arc::clone(&endpoint.health)))
     };
@@ -68,7 +72,13 @@ impl Pool {
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.
     pub async fn refresh(&self) -> Result<(), String> {
         let update = self.backends.update(|members| self.adopt(&members));
-        update.await.map_err(|error| error.to_string())
+        update.await.map_err(|error| format!("{error}; the old addresses stay"))?;
+        // There are none only where the guard let none pass; then those of the pool before go as well.
+        if self.server.guard.is_some() && self.backends.get_backend().is_empty() {
+            self.endpoints.store(Arc::default());
+            return Err(Blocked::Forbidden.to_string());
+        }
+        Ok(())
     }
 
     fn adopt(&self, members: &BTreeSet<Backend>) {

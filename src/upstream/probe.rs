@@ -4,6 +4,7 @@
 use super::ask::{Question, Reply};
 use super::endpoint::Endpoint;
 use super::health::Vigour;
+use super::plain;
 use super::questions::OWN_INFO;
 use crate::conf::{EraChoice, Server};
 use arc_swap::ArcSwap;
@@ -33,6 +34,8 @@ pub(super) struct McpCheck {
 enum Known {
     Modern,
     Legacy(Legacy),
+    /// RouteIQ's REST dialect, below this path.
+    Plain(String),
 }
 
 /// The gateway's own session with a legacy server.
@@ -48,6 +51,9 @@ enum Failed {
     /// There was an answer, but not the one that a server of this kind gives.
     #[error("{0}")]
     Answered(String),
+    /// There is nobody who knows JSON-RPC.
+    #[error("{0}")]
+    NotThere(String),
     #[error("{0}")]
     Silent(String),
 }
@@ -101,6 +107,7 @@ impl McpCheck {
         match known {
             Known::Modern => self.discover(endpoint).await,
             Known::Legacy(own) => self.ping(endpoint, own).await,
+            Known::Plain(base) => self.look(endpoint, base).await,
         }
     }
 
@@ -110,8 +117,30 @@ impl McpCheck {
             EraChoice::Modern => self.discover(endpoint).await,
             EraChoice::Auto => match self.discover(endpoint).await {
                 Ok(known) => Ok(known),
-                Err(_) => self.initialize(endpoint).await,
+                Err(_) => match self.initialize(endpoint).await {
+                    Err(Failed::NotThere(why)) => self.look_for_plain(endpoint, why).await,
+                    found => found,
+                },
             },
+        }
+    }
+
+    /// A server that knows no JSON-RPC may be one of the REST dialect.
+    async fn look_for_plain(&self, endpoint: &Endpoint, why: String) -> Result<Known, Failed> {
+        for base in plain::bases(&endpoint.path) {
+            if let Ok(known) = self.look(endpoint, base).await {
+                return Ok(known);
+            }
+        }
+        Err(Failed::Answered(why))
+    }
+
+    async fn look(&self, endpoint: &Endpoint, base: String) -> Result<Known, Failed> {
+        let path = format!("{base}/tools");
+        let answer = plain::get(&self.server, endpoint, &path, self.server.health.timeout).await;
+        match answer.map_err(Failed::Silent)? {
+            (200..=299, _) => Ok(Known::Plain(base)),
+            (status, _) => Err(Failed::Answered(format!("GET {path} was answered with HTTP status {status}"))),
         }
     }
 
@@ -138,6 +167,9 @@ impl McpCheck {
                 // If it was not heard, the next ping is refused, and that is early enough.
                 let _ = self.ask(endpoint, initialized).await;
                 Ok(Known::Legacy(own))
+            }
+            (status @ (404 | 405), reply @ Reply::Nothing, _) => {
+                Err(Failed::NotThere(reply.refusal("initialize", status)))
             }
             (status, reply, _) => Err(Failed::Answered(reply.refusal("initialize", status))),
         }
