@@ -1,4 +1,6 @@
-//! The operators' listener: `/livez`, `/readyz`, `/metrics`.
+//! The operators' listener: `/livez`, `/readyz`, `/metrics`, and `/servers` for registrations.
+
+mod servers;
 
 use crate::gateway::Gateway;
 use async_trait::async_trait;
@@ -21,6 +23,9 @@ pub struct Admin {
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        if is_local_name(session.req_header()) && servers::is_here(session.req_header().uri.path()) {
+            return servers::answer(&self.gateway, session).await;
+        }
         self.answer(session.req_header())
     }
 }
@@ -42,7 +47,7 @@ impl Admin {
             "/readyz" => self.readiness(),
             "/metrics" if self.may_scrape(head) => respond(StatusCode::OK, METRICS, self.gateway.metrics.render()),
             "/metrics" => unauthenticated(),
-            _ => text(StatusCode::NOT_FOUND, "served here: /livez, /readyz, /metrics"),
+            _ => text(StatusCode::NOT_FOUND, "served here: /livez, /readyz, /metrics, /servers"),
         }
     }
 

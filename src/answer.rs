@@ -1,16 +1,23 @@
 //! What is answered from the snapshot, without asking anybody: `server/discover`, `initialize`,
-//! `ping` and every list.
+//! `ping`, every list, and tools as model APIs and client generators want them described.
 
+pub mod definitions;
 mod introduction;
 mod list;
+pub mod openapi;
+mod rest;
+mod search;
 
 pub use list::Lists;
+pub use rest::{Telling, differences};
+pub use search::Searches;
 
 use crate::clock;
 use crate::gateway::Gateway;
 use bytes::Bytes;
-use tollbridge_filters::catalog::Snapshot;
+use tollbridge_filters::catalog::{Kind, Snapshot};
 use tollbridge_filters::jsonrpc::Envelope;
+use tollbridge_filters::path::Scope;
 use tollbridge_filters::route::{Answer, Question};
 use tollbridge_filters::session::Session;
 
@@ -35,6 +42,10 @@ pub fn answer(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer) -> Answer
         }
         Question::Ping => Bytes::from_static(b"{}"),
         Question::Discover => introduction::discover(snapshot, answer),
+        Question::SearchTools { query, most } => search::answer(gateway, snapshot, answer, query, *most),
+        Question::List { kind: Kind::Tool, .. } if stands_for_all(gateway, answer) => {
+            list::meta_tools(snapshot, answer).into()
+        }
         Question::List { kind, after } => {
             let page = gateway.live().conf.limits.page;
             gateway.lists.page(snapshot, answer, *kind, after.as_deref(), page)
@@ -42,6 +53,11 @@ pub fn answer(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer) -> Answer
         Question::Initialize(version) => return initialize(gateway, snapshot, answer, version),
     };
     Answered { body: Some(Body::result(answer, result)), session: None }
+}
+
+/// Whether two tools stand for all of them there.
+fn stands_for_all(gateway: &Gateway, answer: &Answer) -> bool {
+    gateway.live().filters.meta_tools && answer.scope == Scope::All
 }
 
 fn initialize(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer, version: &str) -> Answered {

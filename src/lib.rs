@@ -4,12 +4,15 @@
 //! # The way of a request
 //!
 //! [`proxy`] has one callback for each of Pingora's phases. The first asks the filters (crate
-//! `tollbridge-filters`, which decides and does nothing else) and gets a `Route`, one of three lanes:
+//! `tollbridge-filters`, which decides and does nothing else) and gets a `Route`, one of four lanes:
 //!
 //! - **Answer** ([`answer`]): out of the snapshot, without I/O: `initialize`, `server/discover`,
-//!   `ping`, every list.
+//!   `ping`, every list, search; MCP's own and those of the REST surfaces.
 //! - **Carry** ([`carry`]): a conversation with an MCP server over a [`upstream::Link`]. Of the
-//!   request only what must change changes; the answer is handed on chunk by chunk.
+//!   request only what must change changes; the answer is handed on chunk by chunk. Callers of REST
+//!   surfaces get it in their surface's words, with the server's bytes in them.
+//! - **Manage** ([`manage`]): a change of the registry or of an application session, kept before it is
+//!   acknowledged.
 //! - **Pass**: everything that is not ours, to the application beside the gateway, through Pingora's
 //!   own upstream phases.
 //!
@@ -18,7 +21,8 @@
 //! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
 //! - [`server`]: wires everything into one Pingora server; start and drain. [`control`]: the
 //!   background service that owns discovery, DNS, health and reloads. [`gateway`]: what rooms share.
-//! - [`registry`]: what is known of servers; publishes snapshots. [`session`]: the upstream half of
+//! - [`registry`]: what is known of servers, and the store of those that APIs register; publishes
+//!   snapshots. [`session`]: the upstream half of
 //!   legacy sessions. [`upstream`]: pools, endpoints, links.
 //! - [`reply`]: the one table from reasons to the wire. [`failure`], [`limits`], [`metrics`],
 //!   [`access_log`], [`clock`]: leaves.
@@ -27,7 +31,7 @@
 //! # Invariants
 //!
 //! 1. Only `proxy`, `upstream`, `server`, `control`, `admin` name Pingora. `filters` names nothing of ours.
-//! 2. No request waits for anything but its own upstream: what else it needs is in memory.
+//! 2. No request but a change waits for anything but its own upstream: what else it needs is in memory.
 //! 3. `filters` has no clock, no I/O, no spawn, no globals: time and randomness are arguments.
 //! 4. No route but Pass without a `Principal`; what is listed can be called: both ask `permit`.
 //! 5. One file, `reply`, turns reasons into wire answers. A server's JSON-RPC errors pass unchanged;
@@ -35,7 +39,8 @@
 //! 6. Every buffer, queue, wait and count has a limit, with a default.
 //! 7. Configuration is parsed once; unknown keys stop the start; a bad reload keeps the old one.
 //! 8. The client's credential never goes upstream; the upstream's never comes down.
-//! 9. A tool call is sent upstream at most once, unless it is proven that no byte of it was sent.
+//! 9. A tool call is sent upstream at most once, unless it is proven that no byte of it was sent, or (for
+//!    callers who know of no session) that the server refused it for want of a session.
 //! 10. What is judged is what is sent: the bytes that policy read are the bytes that the server gets.
 
 pub mod conf;
@@ -48,6 +53,7 @@ pub mod proxy;
 
 pub mod answer;
 pub mod carry;
+pub mod manage;
 
 pub mod registry;
 pub mod session;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tollbridge::{conf, demo, keys, server};
@@ -72,7 +73,14 @@ fn act(command: Command) -> Result<()> {
         }
         Command::Check { config } => {
             let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
-            println!("{}: all right, {} servers, {} keys", config.display(), checked.servers.len(), checked.keys.len());
+            for taken in &checked.taken {
+                println!("{taken}");
+            }
+            for idle in &checked.idle {
+                println!("{idle}");
+            }
+            let keys: BTreeSet<&str> = checked.keys.iter().map(|key| key.id.as_str()).collect();
+            println!("{}: all right, {} servers, {} keys", config.display(), checked.servers.len(), keys.len());
             Ok(())
         }
         Command::Demo { upstream: Some(era), port } => demo::serve(&era, port),

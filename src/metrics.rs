@@ -24,6 +24,8 @@ pub struct Metrics {
     pub endpoint_up: GaugeVec,
     pub reloads: IntCounterVec,
     pub panics: IntCounter,
+    pub registry_changes: IntCounter,
+    pub complaints: IntCounter,
     pub access_log_dropped: IntGauge,
     pub ready: Gauge,
 }
@@ -66,6 +68,9 @@ impl Default for Metrics {
             endpoint_up: build.gauges("endpoint_up", "1 up, 0.5 suspect, 0 down", &["server", "endpoint"]),
             reloads: build.counters("config_reload_total", "Reloads of the configuration, by result", &["result"]),
             panics: build.counter("panics_total", "Panics; each has ended one exchange or task"),
+            complaints: build
+                .counter("argument_complaints_total", "Calls made although their arguments or schema are not right"),
+            registry_changes: build.counter("registry_changes_total", "Changes of the registry over an API"),
             access_log_dropped: build.gauge("access_log_dropped", "Lines that the access log could not take"),
             ready: build.float("ready", "1 while the gateway is ready"),
             registry,

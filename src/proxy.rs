@@ -3,6 +3,7 @@
 mod body;
 mod client;
 mod exchange;
+mod rest;
 mod watched;
 
 pub use watched::Guarded;
@@ -12,7 +13,7 @@ use crate::carry::{self, Stop, Trace};
 use crate::clock;
 use crate::failure::Failure;
 use crate::gateway::{Gateway, Live};
-use crate::reply::{self, Refusal};
+use crate::reply::{self, Refusal, Shape, Trouble};
 use async_trait::async_trait;
 use client::Client;
 use exchange::{Exchange, Lane};
@@ -26,6 +27,7 @@ use tollbridge_filters::catalog::Snapshot;
 use tollbridge_filters::era::{Era, MODERN};
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
+use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
 
@@ -62,12 +64,18 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         let live = self.gateway.live().clone();
         let snapshot = self.gateway.registry.snapshot().clone();
+        exchange.named_by(session.req_header());
+        exchange.surface = Surface::of_path(session.req_header().uri.path());
         match live.filters.on_head(session.req_header().as_ref(), &snapshot) {
             Ok(Admission::Pass) => {
                 exchange.lane = Lane::Pass;
                 return Ok(false);
             }
-            Ok(Admission::Mcp(admitted)) => self.serve(session, exchange, &live, &snapshot, admitted).await?,
+            Ok(Admission::Mcp(admitted)) => {
+                exchange.surface = Surface::Native;
+                self.serve(session, exchange, &live, &snapshot, admitted).await?;
+            }
+            Ok(Admission::Rest(visit)) => self.serve_rest(session, exchange, &live, &snapshot, &visit).await?,
             Ok(Admission::ResourceMetadata) => self.reject(session, exchange, None, &Rejection::NotFound).await?,
             Err(rejection) => self.reject(session, exchange, None, &rejection).await?,
         }
@@ -128,7 +136,7 @@ impl Proxy {
     ) -> Result<()> {
         exchange.principal = Some(admitted.principal.clone());
         let ended = |key| self.gateway.sessions.is_ended(key);
-        let moment = Moment { now: clock::now(), ended: &ended };
+        let moment = Moment { now: clock::now(), request_id: "", ended: &ended };
         let routed = if session.req_header().method == http::Method::DELETE {
             live.filters.on_delete(session.req_header().as_ref(), &admitted, &moment).map_err(head_only)
         } else {
@@ -140,9 +148,25 @@ impl Proxy {
                 Err(rejection) => Err(head_only(rejection)),
             }
         };
+        self.follow(session, exchange, snapshot, routed).await
+    }
+
+    /// Serves what was decided.
+    async fn follow(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        snapshot: &Snapshot,
+        routed: std::result::Result<Route, Refused>,
+    ) -> Result<()> {
         match routed {
             Ok(Route::Answer(answer)) => self.answer(session, exchange, snapshot, &answer).await,
-            Ok(Route::Carry(carry)) => self.carry(session, exchange, &carry).await,
+            Ok(Route::Carry(carry)) => match &carry.calling {
+                None => self.carry(session, exchange, &carry).await,
+                Some(calling) => self.call(session, exchange, snapshot, &carry, calling).await,
+            },
+            Ok(Route::Show(show)) => self.show(session, exchange, snapshot, &show).await,
+            Ok(Route::Change(change)) => self.change(session, exchange, *change).await,
             Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
             Ok(Route::End(ended)) => {
                 tokio::spawn(carry::end(Arc::clone(&self.gateway), &ended));
@@ -174,10 +198,12 @@ impl Proxy {
 
     async fn carry(&self, session: &mut Session, exchange: &mut Exchange, carry: &Carry) -> Result<()> {
         exchange.label(Lane::Carry, &carry.envelope.method());
+        self.say(exchange, carry);
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
-        let forwarded = self.forwarded(session.req_header(), carry);
-        let mut trace = Trace { request_id: exchange.id.to_string(), ..Trace::default() };
+        let mut forwarded = self.forwarded(session.req_header(), carry);
+        mirror(carry, &mut forwarded);
+        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
         let mut client = Client::new(session, exchange);
         let done = carry::carry(&self.gateway, carry, &forwarded, &mut client, &mut trace).await;
         exchange.note(trace);
@@ -192,10 +218,19 @@ impl Proxy {
             }
             Err(Stop::Broken(failure)) => {
                 exchange.outcome = "broken_off";
-                tracing::info!(%failure, request_id = %exchange.id, "an answer broke off after its head was sent");
+                tracing::info!(%failure, request_id = %exchange.request_id(), "an answer broke off after its head was sent");
                 Error::e_explain(ErrorType::ConnectionClosed, "the answer broke off")
             }
         }
+    }
+
+    /// What is not as it should be with a call that is made all the same.
+    fn say(&self, exchange: &Exchange, carry: &Carry) {
+        let Some(complaint) = &carry.complaint else { return };
+        let (tool, server) = (carry.name.as_deref().unwrap_or_default(), carry.servers.first());
+        let server = server.map(ToString::to_string).unwrap_or_default();
+        self.gateway.metrics.complaints.inc();
+        tracing::warn!(%server, tool, request_id = %exchange.request_id(), "{complaint}");
     }
 
     /// The client's headers that may go upstream: copied, because the session is written to meanwhile.
@@ -236,9 +271,28 @@ impl Proxy {
     ) -> Result<()> {
         let modern = session.get_header(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
         let era = exchange.era.unwrap_or(if modern { Era::Modern } else { Era::Legacy });
+        if exchange.surface != Surface::Native {
+            return self.reject_shaped(session, exchange, id, rejection).await;
+        }
         let refusal = reply::rejected(rejection, era);
         self.gateway.metrics.rejected(refusal.label);
         client::refuse(session, exchange, id, &refusal).await
+    }
+
+    async fn reject_shaped(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        id: Option<&str>,
+        rejection: &Rejection,
+    ) -> Result<()> {
+        let (verb, request_id) = (session.req_header().method.clone(), exchange.request_id());
+        let (surface, operation) = (exchange.surface, exchange.operation);
+        let shape = Shape { surface, verb: &verb, operation, id, request_id: &request_id };
+        let shaped = shape.put(Trouble::Rejected(rejection));
+        self.gateway.metrics.rejected(shaped.label);
+        let outcome = (operation == Some(Operation::Call)).then_some((rest::OUTCOME, "error"));
+        client::say_no(session, exchange, shaped, outcome).await
     }
 
     async fn fail(
@@ -249,8 +303,17 @@ impl Proxy {
         failure: &Failure,
     ) -> Result<()> {
         let refusal: Refusal = reply::failed(failure);
-        tracing::warn!(%failure, request_id = %exchange.id, "a call failed");
+        tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
         client::refuse(session, exchange, id, &refusal).await
+    }
+}
+
+/// Headers that mirror arguments, where the client could not know of them.
+fn mirror(carry: &Carry, forwarded: &mut http::HeaderMap) {
+    for (name, value) in &carry.mirrors {
+        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
+            forwarded.insert(name, value);
+        }
     }
 }
 

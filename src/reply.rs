@@ -3,6 +3,10 @@
 //! Codes of our own lie outside -32768..-32000, as JSON-RPC asks; codes in -32099..-32000 are only
 //! those that MCP gives a meaning (MCP 2026-07-28, Basic, Error codes).
 
+mod rest;
+
+pub use rest::{Shape, Shaped};
+
 use crate::failure::{Failure, Outcome, Reason};
 use bytes::Bytes;
 use jsonrpsee_types::{ErrorCode, ErrorObject};
@@ -16,6 +20,7 @@ const TIMEOUT: i32 = -31002;
 const BAD_REPLY: i32 = -31003;
 const OVERLOADED: i32 = -31005;
 const FORBIDDEN: i32 = -31006;
+const STORE_UNAVAILABLE: i32 = -31008;
 const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_VERSION: i32 = -32022;
 
@@ -31,7 +36,34 @@ pub struct Refusal {
     data: Map<String, Value>,
 }
 
+/// Why there is no other answer.
+#[derive(Clone, Copy)]
+pub enum Trouble<'t> {
+    Rejected(&'t Rejection),
+    Failed(&'t Failure),
+}
+
+impl Trouble<'_> {
+    pub fn refusal(self, era: Era) -> Refusal {
+        match self {
+            Trouble::Rejected(rejection) => rejected(rejection, era),
+            Trouble::Failed(failure) => failed(failure),
+        }
+    }
+}
+
 impl Refusal {
+    /// RouteIQ's code beside the one of the specification, for clients that look for it.
+    fn with_compat_code(mut self, rejection: &Rejection) -> Refusal {
+        let code = match rejection {
+            Rejection::UnknownTool(_) => -32001,
+            Rejection::UnknownResource(_) => -32002,
+            _ => return self,
+        };
+        self.data.insert("compat_code".to_owned(), code.into());
+        self
+    }
+
     /// The JSON-RPC error. Where the request's id could not be read there is none in the answer.
     pub fn body(&self, id: Option<&str>, request_id: &str) -> Bytes {
         let mut data = self.data.clone();
@@ -82,6 +114,31 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::UnknownResource(_) => (200, ErrorCode::InvalidParams.code(), "unknown_resource"),
         Rejection::Ambiguous { .. } => (200, ErrorCode::InvalidParams.code(), "ambiguous"),
         Rejection::EraUnbridged { .. } => (200, UNAVAILABLE, "era_unbridged"),
+        Rejection::SurfaceOff => (404, ErrorCode::InvalidRequest.code(), "surface_off"),
+        Rejection::Field { .. } => (400, ErrorCode::InvalidParams.code(), "field"),
+        Rejection::Query { .. } => (400, ErrorCode::InvalidParams.code(), "query"),
+        Rejection::AdminKeyRequired | Rejection::UnknownAdminKey => (401, FORBIDDEN, "unauthenticated"),
+        Rejection::NoAdminKeys => (403, FORBIDDEN, "no_admin_keys"),
+        Rejection::Forbidden(_) => (403, FORBIDDEN, "forbidden"),
+        Rejection::NotImplemented(_) => (501, ErrorCode::MethodNotFound.code(), "not_implemented"),
+        Rejection::CallsOff => (501, ErrorCode::MethodNotFound.code(), "calls_off"),
+        Rejection::NoProcess => (400, ErrorCode::InvalidParams.code(), "no_process"),
+        Rejection::OutboundForbidden => (400, ErrorCode::InvalidParams.code(), "outbound_forbidden"),
+        Rejection::NotReached => (502, UNAVAILABLE, "not_reached"),
+        Rejection::BadServerId(_) => (400, ErrorCode::InvalidParams.code(), "server_id"),
+        Rejection::ServerExists(_) => (409, ErrorCode::InvalidParams.code(), "server_exists"),
+        Rejection::ReadOnly(_) => (403, FORBIDDEN, "read_only"),
+        Rejection::UnknownServer(_) => (200, ErrorCode::InvalidParams.code(), "unknown_server"),
+        Rejection::OtherServersTool { .. } => (200, ErrorCode::InvalidParams.code(), "unknown_tool"),
+        Rejection::NotDiscovered { .. } => (502, UNAVAILABLE, "not_discovered"),
+        Rejection::UnknownSet(_) => (404, ErrorCode::InvalidParams.code(), "unknown_set"),
+        Rejection::IdempotencyMismatch => (422, ErrorCode::InvalidParams.code(), "idempotency"),
+        Rejection::TooMany(_) => (429, OVERLOADED, "too_many"),
+        Rejection::Store(_) => (503, STORE_UNAVAILABLE, "store"),
+        Rejection::Arguments(_) => (200, ErrorCode::InvalidParams.code(), "arguments"),
+        Rejection::ToolFailed { .. } => (200, ErrorCode::InternalError.code(), "tool_failed"),
+        Rejection::ServerError { .. } => (200, ErrorCode::InternalError.code(), "server_error"),
+        Rejection::WantsInput => (200, ErrorCode::InternalError.code(), "wants_input"),
     };
     let header = header(rejection);
     Refusal { status, label, header, code, message: rejection.to_string(), data: rejection_data(rejection) }
@@ -89,11 +146,13 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
 
 fn header(rejection: &Rejection) -> Option<(&'static str, String)> {
     match rejection {
-        Rejection::MissingKey => Some(("WWW-Authenticate", r#"Bearer realm="tollbridge""#.to_owned())),
-        Rejection::UnknownKey => {
+        Rejection::MissingKey | Rejection::AdminKeyRequired => {
+            Some(("WWW-Authenticate", r#"Bearer realm="tollbridge""#.to_owned()))
+        }
+        Rejection::UnknownKey | Rejection::UnknownAdminKey => {
             Some(("WWW-Authenticate", r#"Bearer realm="tollbridge", error="invalid_token""#.to_owned()))
         }
-        Rejection::MethodNotAllowed { allow } => Some(("Allow", (*allow).to_owned())),
+        Rejection::MethodNotAllowed { allow } => Some(("Allow", allow.clone())),
         Rejection::Overloaded => Some(("Retry-After", "1".to_owned())),
         _ => None,
     }
@@ -113,7 +172,10 @@ fn rejection_data(rejection: &Rejection) -> Map<String, Value> {
         Rejection::EraUnbridged { server, .. } => {
             json!({"source": "gateway", "server": server.as_str(), "reason": "era_unbridged"})
         }
-        Rejection::Overloaded => json!({"source": "gateway"}),
+        Rejection::ToolFailed { .. } | Rejection::WantsInput | Rejection::NotReached => json!({"source": "upstream"}),
+        Rejection::ServerError { code, .. } => json!({"source": "upstream", "serverCode": code}),
+        Rejection::NotDiscovered { server } => json!({"source": "upstream", "server": server.as_str()}),
+        Rejection::Overloaded | Rejection::Store(_) | Rejection::TooMany(_) => json!({"source": "gateway"}),
         _ => json!({"source": "downstream"}),
     };
     into_map(data)

@@ -6,11 +6,11 @@ mod drain;
 pub use drain::{InFlightGuard, Lifecycle};
 
 use crate::admin::Admin;
-use crate::answer::random;
 use crate::conf::{Conf, Tls};
 use crate::control::Control;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, taken};
 use crate::proxy::{Guarded, Proxy};
+use crate::registry::{Store, Unusable};
 use anyhow::{Context, Result, anyhow};
 use drain::Signals;
 use pingora::apps::HttpServerOptions;
@@ -23,11 +23,17 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Serves until SIGTERM or Ctrl-C, then drains. `file` is watched for changes.
 pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
+    for taken in &conf.taken {
+        tracing::info!("{taken}");
+    }
+    for idle in &conf.idle {
+        tracing::info!("{idle}");
+    }
     for addr in [conf.listen.addr, conf.admin.listen] {
         check_bind(addr)?;
     }
@@ -38,10 +44,10 @@ pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
         crate::upstream::set_ca_file(file.to_string_lossy().into_owned());
     }
     let drain = conf.drain;
-    let spare_seal = random(|bytes| bytes);
-    let gateway = Arc::new(Gateway::new(conf, spare_seal).context("the access log cannot be opened")?);
+    let store = open_store(&conf, file.as_deref())?;
+    let gateway = Arc::new(Gateway::new(conf, store).context("the access log cannot be opened")?);
     count_panics(&gateway);
-    let server = build(&gateway, file, spare_seal)?;
+    let server = build(&gateway, file)?;
     let signals = Box::new(Signals::new(Arc::clone(&gateway), drain));
     // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on
     // a thread of its own, and this one ends the process when the last exchange has ended.
@@ -51,11 +57,11 @@ pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn build(gateway: &Arc<Gateway>, file: Option<PathBuf>, spare_seal: [u8; 32]) -> Result<Server> {
+fn build(gateway: &Arc<Gateway>, file: Option<PathBuf>) -> Result<Server> {
     let live = gateway.live();
     let mut server = Server::new_with_opt_and_conf(None, server_conf(&live.conf));
     server.bootstrap();
-    let control = background_service("control", Control::new(Arc::clone(gateway), file, spare_seal));
+    let control = background_service("control", Control::new(Arc::clone(gateway), file));
     let control = server.add_service(control);
     let data = data_service(gateway, &live.conf, &server.configuration)?;
     // What the first callers ask for should be there when they are let in.
@@ -106,6 +112,22 @@ fn tls_settings(tls: &Tls) -> Result<TlsSettings> {
         .map_err(|error| anyhow!("listen.tls: certificate or key cannot be used: {error}"))?;
     settings.enable_h2();
     Ok(settings)
+}
+
+/// Where nothing can be written, and nobody has said that there should be a file, the gateway serves all
+/// the same.
+fn open_store(conf: &Conf, file: Option<&Path>) -> Result<Store> {
+    let Some(path) = conf.registry_path(file) else {
+        return Ok(Store::in_memory(taken(conf))?);
+    };
+    match Store::open(&path, taken(conf)) {
+        Err(Unusable::NotMade { .. }) if conf.registry.path.is_none() => {
+            let path = path.display();
+            tracing::warn!(%path, "the registry cannot be written there; what is registered ends with this process");
+            Ok(Store::in_memory(taken(conf))?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// A panic ends one exchange, not the process; it must be seen all the same.

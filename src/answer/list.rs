@@ -2,16 +2,16 @@
 //! once for each catalog generation and caller, and kept.
 
 use super::introduction::{SERVER_INFO, own_info};
-use crate::clock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tollbridge_filters::catalog::{Kind, Line, Server, Snapshot, State};
+use tollbridge_filters::date;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::json;
 use tollbridge_filters::names::ServerId;
-use tollbridge_filters::native::encode_cursor;
+use tollbridge_filters::native::{self, encode_cursor};
 use tollbridge_filters::path::Scope;
 use tollbridge_filters::route::Answer;
 
@@ -106,6 +106,15 @@ fn write(snapshot: &Snapshot, answer: &Answer, kind: Kind, after: Option<&str>, 
     page
 }
 
+/// The two tools that stand for all of them.
+pub(super) fn meta_tools(snapshot: &Snapshot, answer: &Answer) -> String {
+    let rest = match answer.era {
+        Era::Modern => r#","resultType":"complete","ttlMs":0,"cacheScope":"private""#,
+        Era::Legacy => "",
+    };
+    format!("{{\"tools\":[{}]{rest},\"_meta\":{}}}", native::meta::TOOLS, meta(snapshot, answer, &[]))
+}
+
 fn meta(snapshot: &Snapshot, answer: &Answer, hidden: &[Line<'_>]) -> Value {
     let mut servers: Map<String, Value> = snapshot
         .visible(&answer.principal, &answer.scope)
@@ -129,9 +138,11 @@ fn meta(snapshot: &Snapshot, answer: &Answer, hidden: &[Line<'_>]) -> Value {
 fn state(server: &Server, era: Era) -> Value {
     match server.state {
         State::Unprobed => json!({"state": "unprobed"}),
-        State::Unreachable { since } => json!({"state": "unreachable", "since": clock::rfc3339(since)}),
+        State::Unreachable { since } => {
+            json!({"state": "unreachable", "since": date::rfc3339(since)})
+        }
         _ if !server.speaks(era) => json!({"state": "era_unbridged"}),
         State::Ready => json!({"state": "ready"}),
-        State::Stale { since } => json!({"state": "stale", "since": clock::rfc3339(since)}),
+        State::Stale { since } => json!({"state": "stale", "since": date::rfc3339(since)}),
     }
 }

@@ -3,10 +3,10 @@
 use super::exchange::Exchange;
 use crate::answer::Body;
 use crate::carry::{AnswerHead, Downstream, Gone};
-use crate::reply::Refusal;
+use crate::reply::{Refusal, Shaped};
 use bytes::Bytes;
-use http::Version;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{Method, Version};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
@@ -51,7 +51,7 @@ pub(super) async fn refuse(
     refusal: &Refusal,
 ) -> Result<()> {
     exchange.outcome = refusal.label;
-    let body = refusal.body(id, &exchange.id.to_string());
+    let body = refusal.body(id, &exchange.request_id());
     let mut head = head(exchange, refusal.status)?;
     head.insert_header(CONTENT_TYPE, "application/json")?;
     head.insert_header(CONTENT_LENGTH, body.len())?;
@@ -62,6 +62,90 @@ pub(super) async fn refuse(
     write(session, head, body, None).await?;
     throw_away(session).await;
     Ok(())
+}
+
+/// An answer of a REST surface, in pieces.
+pub(super) async fn say(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    status: u16,
+    content_type: &'static str,
+    headers: &[(&'static str, &'static str)],
+    body: Vec<Bytes>,
+) -> Result<()> {
+    let bytes = body.iter().map(Bytes::len).sum();
+    let mut head = head(exchange, status)?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
+    head.insert_header(CONTENT_LENGTH, bytes)?;
+    for (name, value) in headers {
+        head.insert_header(*name, *value)?;
+    }
+    exchange.response_bytes = bytes;
+    let mut pieces = body.into_iter();
+    let front = pieces.next().unwrap_or_default();
+    let rest = match pieces.len() {
+        0 => None,
+        1 => pieces.next(),
+        _ => Some(pieces.collect::<Vec<_>>().concat().into()),
+    };
+    write(session, head, front, rest).await
+}
+
+/// A "no" in the shape of a REST surface.
+pub(super) async fn say_no(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    no: Shaped,
+    more: Option<(&'static str, &'static str)>,
+) -> Result<()> {
+    exchange.outcome = no.label;
+    let mut head = head(exchange, no.status)?;
+    head.insert_header(CONTENT_TYPE, no.content_type)?;
+    head.insert_header(CONTENT_LENGTH, no.body.len())?;
+    if let Some((name, value)) = &no.header {
+        head.insert_header(*name, value.as_str())?;
+    }
+    if let Some((name, value)) = more {
+        head.insert_header(name, value)?;
+    }
+    exchange.response_bytes = no.body.len();
+    if session.req_header().method == Method::HEAD {
+        return session.write_response_header(Box::new(head), true).await;
+    }
+    write(session, head, no.body, None).await?;
+    throw_away(session).await;
+    Ok(())
+}
+
+/// The head of an answer whose body was not asked for.
+pub(super) async fn say_head(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    content_type: &'static str,
+    bytes: usize,
+) -> Result<()> {
+    let mut head = head(exchange, 200)?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
+    head.insert_header(CONTENT_LENGTH, bytes)?;
+    session.write_response_header(Box::new(head), true).await
+}
+
+/// The head of an event stream, and nothing of it.
+pub(super) async fn begin_events(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+    let mut head = head(exchange, 200)?;
+    head.insert_header(CONTENT_TYPE, "text/event-stream")?;
+    head.insert_header(CACHE_CONTROL, "no-cache, no-transform")?;
+    head.insert_header("X-Accel-Buffering", "no")?;
+    session.write_response_header(Box::new(head), true).await
+}
+
+/// How the client reaches this gateway, as it says itself.
+pub(super) fn base_url(session: &Session) -> String {
+    let head = session.req_header();
+    let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(head.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost");
+    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    format!("{}://{host}", if is_tls { "https" } else { "http" })
 }
 
 /// Closing a connection with unread bytes in it resets it, and the refusal may be lost with that.
@@ -83,7 +167,7 @@ fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {
     exchange.status = status;
     let mut head = ResponseHeader::build(status, Some(8))?;
     head.insert_header(CACHE_CONTROL, "no-store")?;
-    head.insert_header(REQUEST_ID, exchange.id.to_string())?;
+    head.insert_header(REQUEST_ID, exchange.request_id())?;
     Ok(head)
 }
 

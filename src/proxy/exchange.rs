@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
+use tollbridge_filters::surface::{Operation, Surface};
 
 /// How the exchange is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub enum Lane {
     Refused,
     Answer,
     Carry,
+    Manage,
     Pass,
 }
 
@@ -36,14 +38,22 @@ impl Lane {
             Lane::Refused => "refused",
             Lane::Answer => "answer",
             Lane::Carry => "carry",
+            Lane::Manage => "manage",
             Lane::Pass => "pass",
         }
     }
 }
 
+/// Of an `X-Request-ID` that is taken over.
+const NAME_BYTES_MAX: usize = 128;
+
 pub struct Exchange {
+    /// Unlike any other that is under way.
     pub id: RequestId,
+    name: Option<String>,
     pub lane: Lane,
+    pub surface: Surface,
+    pub operation: Option<Operation>,
     pub era: Option<Era>,
     pub principal: Option<Principal>,
     pub tool: Option<String>,
@@ -66,7 +76,10 @@ impl Exchange {
     pub fn begin(gateway: &Arc<Gateway>) -> Exchange {
         Exchange {
             id: RequestId::next(),
+            name: None,
             lane: Lane::Refused,
+            surface: Surface::Native,
+            operation: None,
             era: None,
             principal: None,
             tool: None,
@@ -86,9 +99,31 @@ impl Exchange {
         }
     }
 
+    /// The client's own name for this request, if it has one that is fit for logs.
+    pub fn named_by(&mut self, head: &pingora::http::RequestHeader) {
+        let name = head.headers.get("x-request-id").and_then(|name| name.to_str().ok());
+        let is_fit = |name: &&str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+        };
+        self.name = name.filter(is_fit).map(str::to_owned);
+    }
+
+    /// What this exchange is called in the answer, in errors and in logs.
+    pub fn request_id(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
     pub fn label(&mut self, lane: Lane, method: &str) {
         self.lane = lane;
         self.method = if method.is_empty() { "" } else { bounded(method) };
+    }
+
+    /// A row of a REST surface.
+    pub fn asks(&mut self, surface: Surface, operation: Operation) {
+        self.surface = surface;
+        self.operation = Some(operation);
+        self.method = operation.name();
     }
 
     pub fn stream_begins(&mut self) {
@@ -114,7 +149,7 @@ impl Exchange {
         let server = self.server.as_ref().map_or("", ServerId::as_str);
         let tool = self.tool.as_deref().unwrap_or(if self.method == "tools/call" { "other" } else { "" });
         gateway.metrics.observe(&Observation {
-            surface: if self.lane == Lane::Pass { "pass" } else { "mcp" },
+            surface: if self.lane == Lane::Pass { "pass" } else { self.surface.name() },
             method: self.method,
             server,
             tool,
@@ -130,8 +165,8 @@ impl Exchange {
     fn log(&self, gateway: &Gateway, session: &Session, total: Duration, server: &str) {
         let head = session.req_header();
         gateway.access_log.write(&Line {
-            time: clock::rfc3339(clock::now()),
-            request_id: &self.id.to_string(),
+            time: tollbridge_filters::date::rfc3339(clock::now()),
+            request_id: &self.request_id(),
             client: &session.client_addr().map(ToString::to_string).unwrap_or_default(),
             principal: self.principal.as_ref().map_or("", Principal::id),
             lane: self.lane.name(),

@@ -1,0 +1,150 @@
+//! A tool call of a REST surface: carried as MCP, answered in the surface's words.
+
+use super::super::client::{self, Client};
+use super::super::exchange::{Exchange, Lane};
+use super::super::{Proxy, mirror};
+use crate::carry::{self, Ending, Gone, Stop, Trace, Translated};
+use crate::clock;
+use crate::failure::{Failure, Reason};
+use crate::reply::{Shape, Shaped, Trouble};
+use http::Method;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+use tollbridge_filters::catalog::Snapshot;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::{Calling, Carry, Form};
+use tollbridge_filters::surface::{Operation, Reply, Surface, called};
+
+/// What became of a call, for callers who do not read bodies.
+pub(in crate::proxy) const OUTCOME: &str = "X-MCP-Outcome";
+
+impl Proxy {
+    /// A tool call of another surface.
+    pub(in crate::proxy) async fn call(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        snapshot: &Snapshot,
+        carry: &Carry,
+        calling: &Calling,
+    ) -> Result<()> {
+        exchange.label(Lane::Carry, "tools/call");
+        self.say(exchange, carry);
+        exchange.surface = calling.surface;
+        exchange.era = Some(carry.era);
+        exchange.tool = carry.name.clone();
+        let forwarded = self.forwarded_of_rest(session, carry);
+        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
+        let request_id = exchange.request_id();
+        let bytes_max = self.gateway.live().conf.limits.response_bytes;
+        let mut client = Client::new(session, exchange);
+        let id = carry.envelope.id().unwrap_or_default();
+        let mut translated = Translated::new(&mut client, calling, id, bytes_max);
+        let done = carry::carry(&self.gateway, carry, &forwarded, &mut translated, &mut trace).await;
+        let ended = said(done, translated.ending(), carry, calling, snapshot);
+        let streams = translated.streams() || calling.form == Form::Events && ended.is_ok();
+        let gone = match (&ended, streams) {
+            (Err(No::Gone), _) => Err(Gone),
+            (Ok(reply), true) => {
+                let sent = translated.event(last_event(calling, "result"), &reply.body.concat()).await;
+                if sent.is_ok() { translated.close().await } else { sent }
+            }
+            (Err(no), true) => {
+                let shaped = no.shaped(calling, &request_id);
+                let sent = translated.event(last_event(calling, "error"), &shaped.body).await;
+                if sent.is_ok() { translated.close().await } else { sent }
+            }
+            (_, false) => Ok(()),
+        };
+        exchange.note(trace);
+        match (ended, gone, streams) {
+            (_, Err(Gone), _) => {
+                exchange.outcome = "client_gone";
+                Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
+            }
+            (Ok(_), Ok(()), true) => Ok(()),
+            (Ok(reply), Ok(()), false) => {
+                let headers = [(OUTCOME, reply.outcome.name())];
+                client::say(session, exchange, 200, "application/json", &headers, reply.body).await
+            }
+            (Err(no), Ok(()), true) => {
+                exchange.outcome = no.shaped(calling, &request_id).label;
+                Ok(())
+            }
+            (Err(no), Ok(()), false) => {
+                if let No::Failed(failure) = &no {
+                    tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
+                }
+                let shaped = no.shaped(calling, &request_id);
+                client::say_no(session, exchange, shaped, Some((OUTCOME, "error"))).await
+            }
+        }
+    }
+
+    /// Of the caller's headers, those that are configured and those of tracing. What MCP clients mirror
+    /// is the gateway's to write here.
+    fn forwarded_of_rest(&self, session: &Session, carry: &Carry) -> http::HeaderMap {
+        let mut forwarded = self.forwarded(session.req_header(), carry);
+        let foreign: Vec<_> = forwarded.keys().filter(|name| is_mcp(name)).cloned().collect();
+        for name in foreign {
+            forwarded.remove(name);
+        }
+        mirror(carry, &mut forwarded);
+        forwarded
+    }
+}
+
+fn is_mcp(name: &http::HeaderName) -> bool {
+    name.as_str().starts_with("mcp-") || name.as_str() == "last-event-id"
+}
+
+/// JSON-RPC has one name for every message.
+fn last_event(calling: &Calling, name: &'static str) -> &'static str {
+    if calling.surface == Surface::Rpc { "message" } else { name }
+}
+
+/// Why a call has no result.
+enum No {
+    Rejected(Rejection),
+    Failed(Failure),
+    Gone,
+}
+
+impl No {
+    fn shaped(&self, calling: &Calling, request_id: &str) -> Shaped {
+        let operation = Some(Operation::Call);
+        let (surface, id) = (calling.surface, calling.id.as_deref());
+        let shape = Shape { surface, verb: &Method::POST, operation, id, request_id };
+        match self {
+            No::Rejected(rejection) => shape.put(Trouble::Rejected(rejection)),
+            No::Failed(failure) => shape.put(Trouble::Failed(failure)),
+            No::Gone => shape.put(Trouble::Rejected(&Rejection::Overloaded)),
+        }
+    }
+}
+
+/// What the conversation and what was heard in it come to.
+fn said(
+    done: std::result::Result<(), Stop>,
+    ending: Ending,
+    carry: &Carry,
+    calling: &Calling,
+    snapshot: &Snapshot,
+) -> std::result::Result<Reply, No> {
+    let server = carry.servers.first();
+    let bad_reply = |why: &str| match server {
+        Some(server) => No::Failed(Failure::answered(server, Reason::BadReply(why.to_owned()))),
+        None => No::Rejected(Rejection::NotFound),
+    };
+    match (done, ending) {
+        (_, Ending::TooLarge) => Err(bad_reply("its answer is larger than limits.response_bytes")),
+        (Ok(()), Ending::Told(told)) => {
+            let server = server.and_then(|id| snapshot.server(id)).ok_or(No::Rejected(Rejection::NotFound))?;
+            called(&told, server, calling, clock::millis()).map_err(No::Rejected)
+        }
+        (Ok(()), Ending::Nothing) => Err(bad_reply("its answer holds no result")),
+        (Err(Stop::Rejected(rejection)), _) => Err(No::Rejected(rejection)),
+        (Err(Stop::Failed(failure) | Stop::Broken(failure)), _) => Err(No::Failed(failure)),
+        (Err(Stop::Gone), _) => Err(No::Gone),
+    }
+}
