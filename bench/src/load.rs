@@ -13,13 +13,13 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 
 use crate::flags::Flags;
 use crate::measurement::{Kind, Measurement};
 use crate::process::Processes;
-use client::{Client, Template};
+use client::{Client, Shape, Template};
 use tally::Tally;
 use window::{Spent, Window};
 
@@ -86,6 +86,13 @@ impl Plan {
                 key: flags.optional("--key")?,
                 tool: flags.optional("--tool")?.unwrap_or_else(|| default_tool.to_owned()),
                 kind,
+                shape: match flags.optional::<String>("--rest")?.as_deref() {
+                    None => Shape::Rpc,
+                    Some("plain") => Shape::Plain,
+                    Some("named") => Shape::Named,
+                    Some(other) => bail!("--rest {other}: say plain or named"),
+                },
+                text_bytes: flags.optional("--text-bytes")?.unwrap_or(71),
             },
             connections: flags.optional(count_flag)?.unwrap_or(default_count),
             measured: Duration::from_secs_f64(flags.optional("--seconds")?.unwrap_or(5.0)),

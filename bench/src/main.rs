@@ -31,8 +31,8 @@ const USAGE: &str = "\
 usage: bench COMMAND [FLAG VALUE ...]
   stub       --listen ADDR [--sse]
   load       --url URL [--key K] [--tool T] [--seconds S] [--pid N,N] [--label L] [--json]
-             [--connections N] | --sse [--streams N]
-  report     --measurements FILE [--about TEXT] [--out FILE] [--gate RATIO]
+             [--connections N] [--rest plain|named] [--text-bytes N] | --sse [--streams N]
+  report     --measurements FILE [--about TEXT] [--out FILE] [--gate RATIO] [--rest-gate RATIO]
   await      --url URL [--status N] [--seconds S]
   free-port  [--count N]";
 

@@ -19,6 +19,10 @@ use median::medians;
 const BASELINE: &str = "nginx";
 const GATED: &str = "tollbridge";
 
+/// The native call that REST calls are compared with, and how their rows begin.
+const NATIVE: &str = "MCP, 300 B";
+const REST: &str = "REST";
+
 #[derive(Serialize)]
 struct Record<'a> {
     about: &'a str,
@@ -31,17 +35,45 @@ pub fn run(mut flags: Flags) -> Result<()> {
     let about: String = flags.optional("--about")?.unwrap_or_default();
     let out: Option<PathBuf> = flags.optional("--out")?;
     let gate: Option<f64> = flags.optional("--gate")?;
+    let rest_gate: Option<f64> = flags.optional("--rest-gate")?;
     flags.finish()?;
     let measurements = read(&path)?;
     let medians = medians(&measurements);
     print!("{}", table::markdown(&about, &medians));
+    if let Some(line) = rest_line(&medians) {
+        println!("\n{line}");
+    }
     if let Some(out) = out {
         let record = Record { about: &about, medians: &medians, measurements: &measurements };
         let text = serde_json::to_string_pretty(&record)? + "\n";
         fs::write(&out, text).with_context(|| format!("cannot write {}: choose another --out", out.display()))?;
     }
     ensure_sound(&measurements)?;
-    gate.map_or(Ok(()), |limit| ensure_within(&medians, limit))
+    gate.map_or(Ok(()), |limit| ensure_within(&medians, limit))?;
+    rest_gate.map_or(Ok(()), |limit| ensure_rest_within(&medians, limit))
+}
+
+/// How often the CPU time of a native call fits into that of the same call over each REST surface.
+fn rest_ratios(medians: &[Measurement]) -> Vec<(&str, f64)> {
+    let native = medians.iter().find(|row| row.label == NATIVE).and_then(|row| row.cpu_us_each);
+    let rest = medians.iter().filter(|row| row.label.starts_with(REST));
+    rest.filter_map(|row| Some((row.label.as_str(), row.cpu_us_each? / native?))).collect()
+}
+
+fn rest_line(medians: &[Measurement]) -> Option<String> {
+    let ratios = rest_ratios(medians);
+    let parts: Vec<String> = ratios.iter().map(|(label, ratio)| format!("{label} {ratio:.2}")).collect();
+    (!parts.is_empty())
+        .then(|| format!("CPU per call over that of the native call with the same arguments: {}.", parts.join(", ")))
+}
+
+fn ensure_rest_within(medians: &[Measurement], limit: f64) -> Result<()> {
+    let ratios = rest_ratios(medians);
+    ensure!(!ratios.is_empty(), "nothing to gate: measure {NATIVE} and {REST}, or leave --rest-gate out");
+    for (label, ratio) in ratios {
+        ensure!(ratio <= limit, "{label} takes {ratio:.2} times the CPU of {NATIVE}, allowed is {limit}");
+    }
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Vec<Measurement>> {

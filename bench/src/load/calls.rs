@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::time::timeout;
 
-use super::client::{Client, Verdict, excerpt};
+use super::client::{Client, Shape, Verdict, excerpt};
 use super::tally::Tally;
 use super::window::Window;
 
@@ -42,7 +42,10 @@ async fn call(client: &mut Client) -> Result<Verdict> {
     }
     ensure!(status == 200, "status {status}: {}", excerpt(&body));
     let json = if head.event_stream { last_data(&body) } else { &body };
-    ticket.judge(json)
+    match client.shape() {
+        Shape::Rpc => ticket.judge(json),
+        Shape::Plain | Shape::Named => ticket.judge_rest(json),
+    }
 }
 
 /// The data of the last event, which is the response. Each event has one data line.

@@ -11,7 +11,18 @@ use crate::measurement::Kind;
 use crate::target::Target;
 use crate::wire::Wire;
 
-const TEXT: &str = "Who would cross the bridge must first say who he is and what he wants.";
+const TEXT: &str = "Who would cross the bridge must first say who he is and what he wants. ";
+
+/// How a call is written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Shape {
+    /// MCP.
+    Rpc,
+    /// REST: the body is the arguments.
+    Plain,
+    /// REST: `{"tool_name": …, "arguments": …}`.
+    Named,
+}
 
 /// What all requests of a run have in common.
 #[derive(Clone)]
@@ -20,6 +31,9 @@ pub struct Template {
     pub key: Option<String>,
     pub tool: String,
     pub kind: Kind,
+    pub shape: Shape,
+    /// Of the text among the arguments.
+    pub text_bytes: usize,
 }
 
 pub struct Client {
@@ -63,6 +77,10 @@ impl Client {
         }
     }
 
+    pub fn shape(&self) -> Shape {
+        self.template.shape
+    }
+
     /// The kept connection or a new one; the caller gives it back with [`Client::keep`].
     pub async fn connection(&mut self) -> Result<Wire> {
         match self.kept.take() {
@@ -82,31 +100,51 @@ impl Client {
         let Target { authority, path } = target;
         let body = self.body(ticket);
         let length = body.len();
+        let mcp = match self.template.shape {
+            Shape::Rpc => format!(
+                "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+                 Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
+            ),
+            Shape::Plain | Shape::Named => "Accept: application/json\r\n".to_owned(),
+        };
         let authorization = match key {
             Some(key) => format!("Authorization: Bearer {key}\r\n"),
             None => String::new(),
         };
         format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\
-             Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-             MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n\
+             Content-Type: application/json\r\n{mcp}\
              Content-Length: {length}\r\n\r\n{body}"
         )
     }
 
     fn body(&self, Ticket { id, nonce }: &Ticket) -> String {
         let tool = &self.template.tool;
+        let text: String = TEXT.chars().cycle().take(self.template.text_bytes).collect();
+        let arguments = format!(r#"{{"nonce":{nonce},"text":"{text}"}}"#);
+        match self.template.shape {
+            Shape::Rpc => {}
+            Shape::Plain => return arguments,
+            Shape::Named => return format!(r#"{{"tool_name":"{tool}","arguments":{arguments}}}"#),
+        }
         let progress = match self.template.kind {
             Kind::Calls => String::new(),
             Kind::Events => format!(r#""progressToken":{nonce},"#),
         };
         format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"nonce":{nonce},"text":"{TEXT}"}},"_meta":{{{progress}"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},"_meta":{{{progress}"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
         )
     }
 }
 
 impl Ticket {
+    /// Judges the answer of a REST surface, in which the nonce stands somewhere.
+    pub fn judge_rest(&self, json: &[u8]) -> Result<Verdict> {
+        let nonce = self.nonce.trim_matches('"').as_bytes();
+        let right = json.windows(nonce.len()).any(|window| window == nonce);
+        Ok(if right { Verdict::Right } else { Verdict::Crossed })
+    }
+
     /// Judges a JSON-RPC response; an error response is an error here, too.
     pub fn judge(&self, json: &[u8]) -> Result<Verdict> {
         let hint = || format!("not a JSON-RPC response: {}", excerpt(json));
