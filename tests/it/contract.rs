@@ -3,7 +3,7 @@
 mod passthrough;
 mod reload;
 
-use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, scratch};
+use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, scratch, unset_variables};
 use crate::harness::http::{Client, Response};
 use crate::harness::messages::{call, list, modern, request};
 use crate::harness::peer::{Peer, Sdk};
@@ -295,7 +295,9 @@ fn hash(key: &str) -> String {
 
 /// A command that ends by itself.
 fn run(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+    unset_variables(&mut command);
+    let mut child = command
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,12 +2,18 @@
 //! HTTP client that hides nothing.
 
 pub mod gateway;
+pub mod guide;
 pub mod http;
 pub mod messages;
 pub mod peer;
 pub mod process;
+pub mod python;
 pub mod recorder;
 pub mod relay;
+pub mod rest;
+pub mod rest_stub;
+pub mod stream;
+pub mod subset;
 
 /// Waits until a condition holds; the test fails when it does not within the time.
 pub async fn eventually<F, T>(what: &str, seconds: u64, mut look: impl FnMut() -> F) -> T

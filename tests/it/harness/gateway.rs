@@ -2,8 +2,9 @@
 
 use super::http::{Client, Response};
 use super::process::{Process, free_port};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub const KEY: &str = "a-key-of-the-tests-0123456789";
 pub const OTHER_KEY: &str = "another-key-of-the-tests-0123456789";
@@ -42,6 +43,13 @@ impl Setup {
     }
 }
 
+/// What happens to be set where the tests run is not meant.
+pub fn unset_variables(command: &mut Command) {
+    for (variable, _) in tollbridge::conf::VARIABLES {
+        command.env_remove(variable);
+    }
+}
+
 impl Gateway {
     /// Starts the gateway and waits until it is ready.
     pub async fn start(rest: &str) -> Gateway {
@@ -55,14 +63,19 @@ impl Gateway {
     pub fn launch(text: &str, (port, admin_port): (u16, u16), environment: &[(&str, &str)]) -> Gateway {
         let directory = scratch();
         std::fs::write(directory.join("gateway.yaml"), text).expect("the configuration can be written");
-        let log = std::fs::File::create(directory.join("stderr")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
-        command.args(["run", "--config"]).arg(directory.join("gateway.yaml"));
-        command
-            .envs(environment.iter().copied())
-            .stdout(std::fs::File::create(directory.join("stdout")).expect("a log"))
-            .stderr(Stdio::from(log));
-        Gateway { process: Process::spawn(&mut command), port, admin_port, directory }
+        Gateway { process: spawn(&directory, environment), port, admin_port, directory }
+    }
+
+    /// Kills it, as `kill -9` does, and starts it again with the same configuration and the same registry.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        self.process = spawn(&self.directory, &[]);
+        self.ready().await;
+    }
+
+    /// Where its registry is kept.
+    pub fn registry(&self) -> PathBuf {
+        self.directory.join("gateway.db")
     }
 
     pub async fn ready(&self) {
@@ -121,6 +134,15 @@ impl Gateway {
     pub fn access_log(&self) -> String {
         std::fs::read_to_string(self.directory.join("stdout")).unwrap_or_default()
     }
+}
+
+fn spawn(directory: &Path, environment: &[(&str, &str)]) -> Process {
+    let log = |name: &str| OpenOptions::new().create(true).append(true).open(directory.join(name)).expect("a log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+    unset_variables(&mut command);
+    command.args(["run", "--config"]).arg(directory.join("gateway.yaml"));
+    command.envs(environment.iter().copied()).stdout(log("stdout")).stderr(log("stderr"));
+    Process::spawn(&mut command)
 }
 
 impl Drop for Gateway {

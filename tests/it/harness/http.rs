@@ -61,6 +61,13 @@ impl Client {
         self.response().await
     }
 
+    /// A body with any verb; `line` as in `PUT /v1/mcp/server`.
+    pub async fn ask(&mut self, line: &str, headers: &[String], body: &[u8]) -> Result<Response> {
+        let (verb, path) = line.split_once(' ').expect("a verb and a path");
+        self.send(&[head(verb, path, headers, Some(body.len())), body.to_vec()].concat()).await?;
+        self.response().await
+    }
+
     /// Posts a body in chunks of this size.
     pub async fn post_chunked(&mut self, path: &str, headers: &[String], body: &[u8], size: usize) -> Result<Response> {
         self.send(&head("POST", path, headers, None)).await?;

@@ -55,7 +55,7 @@ impl Sdk {
 }
 
 /// Where `tests/peers/install` puts the SDKs.
-fn installed() -> PathBuf {
+pub(super) fn installed() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/tollbridge/peers");
     std::env::var_os("TOLLBRIDGE_PEERS").map_or_else(home, PathBuf::from)
 }

@@ -75,7 +75,11 @@ pub const TOOL: &str = r#"{"name":"say","inputSchema":{"type":"object"}}"#;
 impl Recorder {
     /// `tools` are the entries of its list, as they are sent.
     pub async fn start(speaks: Speaks, tools: &[&str]) -> Recorder {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Recorder::start_at(0, speaks, tools).await
+    }
+
+    pub async fn start_at(port: u16, speaks: Speaks, tools: &[&str]) -> Recorder {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared {
             speaks,
@@ -145,6 +149,12 @@ impl Recorder {
 
     pub fn calls(&self) -> Vec<Recorded> {
         self.of("tools/call")
+    }
+
+    /// The calls that came since this was last asked.
+    pub fn take_calls(&self) -> Vec<Recorded> {
+        let is_call = |request: &mut Recorded| request.method() == "tools/call";
+        self.shared.requests.lock().unwrap().extract_if(.., is_call).collect()
     }
 
     pub fn last_call(&self) -> Recorded {
