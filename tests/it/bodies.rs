@@ -217,12 +217,16 @@ async fn an_early_answer_is_an_answer() {
     }
 }
 
+/// What this server does, not what the test waits for: it is longer than the gateway takes a body for
+/// stalled.
+const READS_ON_AFTER: Duration = Duration::from_millis(800);
+
 async fn say_and_read_on(mut stream: tokio::net::TcpStream, length: usize) -> std::io::Result<()> {
     // A question of the gateway's own is shorter, and not answered.
     let mut first = [0; 2000];
     stream.read_exact(&mut first).await?;
     stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    tokio::time::sleep(READS_ON_AFTER).await;
     let mut rest = vec![0; length - first.len()];
     stream.read_exact(&mut rest).await?;
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
