@@ -96,6 +96,14 @@ pub struct Target {
     pub listed: bool,
 }
 
+/// Who asks for what kind of thing, where, and in which era.
+struct Asking<'a> {
+    kind: Kind,
+    era: Era,
+    principal: &'a Principal,
+    scope: &'a Scope,
+}
+
 impl Snapshot {
     pub fn new(generation: u64, naming: Naming, mut servers: Vec<Server>, sets: Sets) -> Snapshot {
         servers.sort_by(|a, b| a.id.cmp(&b.id));
@@ -228,29 +236,22 @@ impl Snapshot {
                 let function = if listed { None } else { self.function_of(server, kind, name)? };
                 function.unwrap_or_else(|| Target { server: server.clone(), rename: None, listed })
             }
-            Scope::All | Scope::Set(_) => self.resolve_public(kind, name, era, principal, scope)?,
+            Scope::All | Scope::Set(_) => self.resolve_public(&Asking { kind, era, principal, scope }, name)?,
         };
         let speaks = self.server(&target.server).is_some_and(|server| server.speaks(era));
         if speaks { Ok(target) } else { Err(Rejection::EraUnbridged { server: target.server, era }) }
     }
 
-    fn resolve_public(
-        &self,
-        kind: Kind,
-        name: &str,
-        era: Era,
-        principal: &Principal,
-        scope: &Scope,
-    ) -> Result<Target, Rejection> {
-        let candidates = self.candidates(kind, name, era, principal, scope);
+    fn resolve_public(&self, asking: &Asking<'_>, name: &str) -> Result<Target, Rejection> {
+        let candidates = self.candidates(asking, name);
         // Two servers of different eras may share a spelling; only one of them is meant by this client.
-        let callable = |target: &&Target| self.server(&target.server).is_some_and(|server| server.speaks(era));
+        let callable = |target: &&Target| self.server(&target.server).is_some_and(|server| server.speaks(asking.era));
         let mut meant: Vec<&Target> = candidates.iter().filter(callable).collect();
         if meant.is_empty() {
             meant = candidates.iter().collect();
         }
         match meant.as_slice() {
-            [] => Err(unknown(kind, name)),
+            [] => Err(unknown(asking.kind, name)),
             [one] => Ok((*one).clone()),
             several => {
                 Err(Rejection::Ambiguous { name: name.to_owned(), candidates: self.public_names(several, name) })
@@ -258,24 +259,25 @@ impl Snapshot {
         }
     }
 
-    fn candidates(&self, kind: Kind, name: &str, era: Era, principal: &Principal, scope: &Scope) -> Vec<Target> {
-        if let Some(target) = self.canonical(kind, name, era, principal, scope) {
+    fn candidates(&self, asking: &Asking<'_>, name: &str) -> Vec<Target> {
+        if let Some(target) = self.canonical(asking, name) {
             return vec![target];
         }
-        let functions = self.functions(kind, name, era, principal, scope);
+        let functions = self.functions(asking, name);
         if !functions.is_empty() {
             return functions;
         }
         let spelled = |server: &Server| {
-            let mut known = server.spellings(name).filter(|bare| self.entry(&server.id, kind, bare).is_some());
+            let mut known = server.spellings(name).filter(|bare| self.entry(&server.id, asking.kind, bare).is_some());
             known.next().map(|bare| Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: true })
         };
-        let exact: Vec<Target> = self.visible(principal, scope).filter_map(spelled).collect();
-        if exact.is_empty() { self.undiscovered(name, principal, scope).into_iter().collect() } else { exact }
+        let exact: Vec<Target> = self.visible(asking.principal, asking.scope).filter_map(spelled).collect();
+        if exact.is_empty() { self.undiscovered(asking, name).into_iter().collect() } else { exact }
     }
 
     /// The name as lists show it.
-    fn canonical(&self, kind: Kind, name: &str, era: Era, principal: &Principal, scope: &Scope) -> Option<Target> {
+    fn canonical(&self, asking: &Asking<'_>, name: &str) -> Option<Target> {
+        let Asking { kind, era, principal, scope } = *asking;
         let places = self.index.find(kind, name).iter();
         let found = places.filter_map(|(server, entry)| {
             let server = self.servers.get(*server).filter(|server| self.shows(server, principal, scope))?;
@@ -290,12 +292,12 @@ impl Snapshot {
     }
 
     /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
-    fn undiscovered(&self, name: &str, principal: &Principal, scope: &Scope) -> Option<Target> {
+    fn undiscovered(&self, asking: &Asking<'_>, name: &str) -> Option<Target> {
         let (server, bare) = crate::names::split(name)?;
         let is_meant = |known: &&Server| {
             known.id.as_str() == server || known.profile.alias.as_ref().is_some_and(|alias| alias.as_str() == server)
         };
-        let server = self.visible(principal, scope).find(is_meant)?;
+        let server = self.visible(asking.principal, asking.scope).find(is_meant)?;
         Some(Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: false })
     }
 

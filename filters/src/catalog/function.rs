@@ -1,24 +1,14 @@
 //! Function names: how model APIs call tools whose names they do not take.
 
-use super::{Kind, Snapshot, Target};
-use crate::auth::Principal;
-use crate::era::Era;
+use super::{Asking, Kind, Snapshot, Target};
 use crate::names::ServerId;
-use crate::path::Scope;
 use crate::rejection::Rejection;
 
 impl Snapshot {
     /// The tools whose public names become this function name, at the endpoint of all servers.
-    pub(super) fn functions(
-        &self,
-        kind: Kind,
-        name: &str,
-        era: Era,
-        principal: &Principal,
-        scope: &Scope,
-    ) -> Vec<Target> {
-        let found = function_names(self, kind, name).iter().filter_map(|public| {
-            let target = self.canonical(kind, public, era, principal, scope)?;
+    pub(super) fn functions(&self, asking: &Asking<'_>, name: &str) -> Vec<Target> {
+        let found = function_names(self, asking.kind, name).iter().filter_map(|public| {
+            let target = self.canonical(asking, public)?;
             Some(Target { rename: target.rename.or_else(|| Some(public.clone())), ..target })
         });
         found.collect()
