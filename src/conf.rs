@@ -36,10 +36,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tollbridge_filters::arguments::Validation;
 use tollbridge_filters::auth::KeyRecord;
 use tollbridge_filters::catalog::Profile;
 use tollbridge_filters::names::{Naming, ServerId};
 use tollbridge_filters::redact;
+use tollbridge_filters::surface::Surfaces;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conf {
@@ -233,36 +235,6 @@ pub struct Outbound {
     pub ranges: Vec<IpNet>,
     /// In lower case.
     pub names: Vec<String>,
-}
-
-/// Which APIs are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Surfaces {
-    pub routeiq: bool,
-    pub litellm: bool,
-    pub oliverye: bool,
-    pub registry_api: bool,
-    /// REST in the gateway's own vocabulary.
-    pub plain: bool,
-    /// Whether tools can be called over RouteIQ's and LiteLLM's REST.
-    pub tool_calls: bool,
-}
-
-/// Whether arguments are compared with the schema of their tool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validation {
-    /// MCP, where the server looks for itself.
-    pub native: Check,
-    pub rest: Check,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    Off,
-    /// What does not fit is logged, and sent.
-    Warn,
-    /// What does not fit is refused.
-    Enforce,
 }
 
 #[derive(Clone, Debug, PartialEq)]

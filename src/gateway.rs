@@ -3,7 +3,7 @@
 use crate::access_log::AccessLog;
 use crate::answer::{Lists, Searches};
 use crate::clock;
-use crate::conf::{Check, Conf};
+use crate::conf::Conf;
 use crate::limits::Budget;
 use crate::manage::Reranker;
 use crate::metrics::Metrics;
@@ -18,7 +18,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollbridge_filters::Filters;
-use tollbridge_filters::arguments::{Enforcement, Validation};
 use tollbridge_filters::auth::Keyring;
 use tollbridge_filters::catalog::{Profile, Sets, Snapshot};
 use tollbridge_filters::limit::HeadLimits;
@@ -26,7 +25,6 @@ use tollbridge_filters::names::ServerId;
 use tollbridge_filters::origin::{Doorkeeper, Hosts};
 use tollbridge_filters::permit::Groups;
 use tollbridge_filters::seal::Sealer;
-use tollbridge_filters::surface::Surfaces;
 
 /// How long a reload waits for addresses.
 const RESOLVE_MAX: Duration = Duration::from_secs(1);
@@ -199,14 +197,6 @@ impl Live {
     }
 }
 
-fn enforcement(check: Check) -> Enforcement {
-    match check {
-        Check::Off => Enforcement::Off,
-        Check::Warn => Enforcement::Warn,
-        Check::Enforce => Enforcement::Enforce,
-    }
-}
-
 /// Whoever comes without keys is in no group.
 fn strangers(conf: &Conf) -> Groups {
     if conf.access_groups_enforced { Groups::Only(Vec::new()) } else { Groups::Advisory }
@@ -225,15 +215,8 @@ fn filters(conf: &Conf, spare_seal: [u8; 32]) -> Filters {
         doorkeeper: Doorkeeper { hosts, origins: listen.origins.clone() },
         head_limits: HeadLimits { bytes: conf.limits.head_bytes, fields: conf.limits.head_fields },
         passthrough: conf.passthrough.is_some(),
-        surfaces: Surfaces {
-            routeiq: conf.surfaces.routeiq,
-            litellm: conf.surfaces.litellm,
-            oliverye: conf.surfaces.oliverye,
-            registry_api: conf.surfaces.registry_api,
-            plain: conf.surfaces.plain,
-        },
-        tool_calls: conf.surfaces.tool_calls,
-        validation: Validation { native: enforcement(conf.validation.native), rest: enforcement(conf.validation.rest) },
+        surfaces: conf.surfaces,
+        validation: conf.validation,
         meta_tools: conf.search.meta_tools,
         registry_public: conf.registry.public,
         sealer: Sealer::new(&seals),

@@ -55,8 +55,6 @@ pub struct Filters {
     pub head_limits: HeadLimits,
     pub passthrough: bool,
     pub surfaces: Surfaces,
-    /// Whether RouteIQ's and LiteLLM's surfaces call tools.
-    pub tool_calls: bool,
     pub validation: Validation,
     /// Whether MCP clients see two tools in place of all of them.
     pub meta_tools: bool,

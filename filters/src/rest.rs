@@ -159,7 +159,9 @@ impl Request<'_> {
     fn call(&self) -> Result<Route, Rejection> {
         let visit = self.visit;
         let surface = visit.row.surface;
-        if !self.filters.tool_calls && matches!(surface, Surface::Early | Surface::Routeiq | Surface::LitellmRest) {
+        if !self.filters.surfaces.tool_calls
+            && matches!(surface, Surface::Early | Surface::Routeiq | Surface::LitellmRest)
+        {
             return Err(Rejection::CallsOff);
         }
         let asked = match surface {

@@ -103,12 +103,15 @@ pub struct Surfaces {
     pub litellm: bool,
     pub oliverye: bool,
     pub registry_api: bool,
+    /// REST in the gateway's own vocabulary.
     pub plain: bool,
+    /// Whether tools can be called over RouteIQ's and LiteLLM's REST.
+    pub tool_calls: bool,
 }
 
 impl Default for Surfaces {
     fn default() -> Surfaces {
-        Surfaces { routeiq: true, litellm: true, oliverye: true, registry_api: true, plain: true }
+        Surfaces { routeiq: true, litellm: true, oliverye: true, registry_api: true, plain: true, tool_calls: true }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::place::Place;
 use super::section::Section;
-use super::{Check, Surfaces, Validation};
+use tollbridge_filters::arguments::{Enforcement, Validation};
+use tollbridge_filters::surface::Surfaces;
 
 pub(super) fn read(root: &Section<'_>) -> Surfaces {
     const KEYS: &[&str] = &["routeiq", "litellm", "oliverye", "registry_api", "plain", "tool_calls"];
@@ -20,10 +21,10 @@ pub(super) fn read(root: &Section<'_>) -> Surfaces {
 
 pub(super) fn validation(root: &Section<'_>) -> Validation {
     let section = root.child("validation", &["native", "rest"]);
-    let checks = [("off", Check::Off), ("warn", Check::Warn), ("enforce", Check::Enforce)];
+    let checks = [("off", Enforcement::Off), ("warn", Enforcement::Warn), ("enforce", Enforcement::Enforce)];
     Validation {
-        native: section.or("native", Check::Off, |place| place.choice(&checks)),
-        rest: section.or("rest", Check::Enforce, |place| place.choice(&checks)),
+        native: section.or("native", Enforcement::Off, |place| place.choice(&checks)),
+        rest: section.or("rest", Enforcement::Enforce, |place| place.choice(&checks)),
     }
 }
 

@@ -48,7 +48,7 @@ impl Request<'_> {
 
     fn stateless_call(&self, envelope: &Envelope) -> Result<Route, Rejection> {
         let name = envelope.name().ok_or_else(|| Rejection::InvalidParams("params.name is missing".to_owned()))?;
-        if !self.filters.tool_calls {
+        if !self.filters.surfaces.tool_calls {
             return Err(Rejection::CallsOff);
         }
         let arguments = envelope.arguments().unwrap_or("{}");
@@ -97,31 +97,16 @@ pub(crate) fn manage(
         });
     }
     let id = envelope.id().map(str::to_owned);
+    let change = |what| {
+        let idempotency = idempotency(head, envelope.body())?;
+        let (surface, id) = (Surface::Rpc, id.clone());
+        Ok(Route::Change(Box::new(Change { principal: admin, surface, what, idempotency, id })))
+    };
     let (operation, parameters) = match method {
         rpc::Method::List => (Operation::Servers, Vec::new()),
         rpc::Method::Get(id) => (Operation::Server, vec![id]),
-        rpc::Method::Register(registration) => {
-            let what = What::Register(*registration);
-            let idempotency = idempotency(head, envelope.body())?;
-            return Ok(Route::Change(Box::new(Change {
-                principal: admin,
-                surface: Surface::Rpc,
-                what,
-                idempotency,
-                id,
-            })));
-        }
-        rpc::Method::Unregister(server) => {
-            let what = What::Unregister(server);
-            let idempotency = idempotency(head, envelope.body())?;
-            return Ok(Route::Change(Box::new(Change {
-                principal: admin,
-                surface: Surface::Rpc,
-                what,
-                idempotency,
-                id,
-            })));
-        }
+        rpc::Method::Register(registration) => return change(What::Register(*registration)),
+        rpc::Method::Unregister(server) => return change(What::Unregister(server)),
     };
     Ok(Route::Show(Box::new(Show {
         principal: principal.clone(),
