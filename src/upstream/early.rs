@@ -13,7 +13,7 @@ const STALLED: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// From here on a status says that the body is not wanted.
-const REFUSALS: u16 = 300;
+pub(super) const REFUSALS: u16 = 300;
 
 /// Writes a body, and tells whether all of it.
 pub(super) async fn write_body(stream: &mut Stream, body: &[u8]) -> Result<bool> {

@@ -55,8 +55,18 @@ pub struct Link {
     connections: Arc<Connections>,
     /// Held by a new connection until it has brought an answer.
     unproven: Option<OwnedSemaphorePermit>,
-    /// Whether the server has the whole request; if not, it has answered before that.
-    is_whole: bool,
+    sent: Sent,
+}
+
+/// How much of a request the server is known to have when it answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// All of it, with its head.
+    Joined,
+    /// All of it is on the way; whether it was read, an answer that refuses it does not say.
+    Whole,
+    /// Not all: the server has answered before that.
+    Part,
 }
 
 enum Wire {
@@ -69,15 +79,15 @@ impl Link {
     pub async fn send(endpoint: &Endpoint, head: &Head<'_>, body: Bytes) -> Result<Link, Fault> {
         let connections = CONNECTIONS.with(Arc::clone);
         let peer = Arc::clone(endpoint.peer());
-        let (wire, unproven, is_whole) = if peer.options.alpn.get_max_http_version() == 1 {
+        let (wire, unproven, sent) = if peer.options.alpn.get_max_http_version() == 1 {
             let (stream, unproven) = connections.take(&peer).await.map_err(not_sent)?;
-            let (stream, is_whole) = within(&peer, write_one(stream, head, &body)).await?;
-            (Wire::One(Box::new(One::new_with_options(stream, peer.as_ref()))), unproven, is_whole)
+            let (stream, sent) = within(&peer, write_one(stream, head, &body)).await?;
+            (Wire::One(Box::new(One::new_with_options(stream, peer.as_ref()))), unproven, sent)
         } else {
             let (session, _reused) = connections.negotiated.get_http_session(peer.as_ref()).await.map_err(not_sent)?;
-            (Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?)), None, true)
+            (Wire::Negotiated(Box::new(within(&peer, write_negotiated(session, head, body)).await?)), None, Sent::Whole)
         };
-        Ok(Link { wire, peer, connections, unproven, is_whole })
+        Ok(Link { wire, peer, connections, unproven, sent })
     }
 
     /// Waits for the head of the answer.
@@ -121,10 +131,11 @@ impl Link {
     /// Keeps the connection for the next message if the answer was read whole, else closes it.
     pub async fn close(self) {
         let idle = IDLE_MAX.min(self.peer_keep_alive());
-        let Link { wire, peer, connections, is_whole, .. } = self;
+        let takes_more = self.takes_more();
+        let Link { wire, peer, connections, .. } = self;
         match wire {
             Wire::One(mut session) => {
-                if !is_whole || !session.is_body_done() || idle.is_zero() {
+                if !takes_more || !session.is_body_done() || idle.is_zero() {
                     return session.shutdown().await;
                 }
                 session.respect_keepalive();
@@ -144,6 +155,16 @@ impl Link {
         }
     }
 
+    /// Whether another message may follow on this connection. Who refuses a body and stays may not have
+    /// read it, and would not read the next one either.
+    fn takes_more(&self) -> bool {
+        match self.sent {
+            Sent::Joined => true,
+            Sent::Whole => self.head().is_some_and(|head| head.status.as_u16() < early::REFUSALS),
+            Sent::Part => false,
+        }
+    }
+
     /// What the server announces in `Keep-Alive: timeout=N`, less a second for the way.
     fn peer_keep_alive(&self) -> Duration {
         let value = self.head().and_then(|head| head.headers.get("keep-alive")?.to_str().ok());
@@ -153,8 +174,8 @@ impl Link {
     }
 }
 
-/// Writes a request, and tells whether all of it: a server may answer, and not read on.
-async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<(Stream, bool), Fault> {
+/// Writes a request, and tells how much of it: a server may answer, and not read on.
+async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<(Stream, Sent), Fault> {
     let joined = body.len() <= JOINED_BYTES_MAX;
     let mut wire = head.wire(if joined { body.len() } else { 0 });
     if joined {
@@ -165,10 +186,10 @@ async fn write_one(mut stream: Stream, head: &Head<'_>, body: &Bytes) -> Result<
     let rest = wire.get(first..).unwrap_or_default();
     stream.write_all(rest).await.map_err(cut)?;
     if !joined && !early::write_body(&mut stream, body).await.map_err(cut)? {
-        return Ok((stream, false));
+        return Ok((stream, Sent::Part));
     }
     stream.flush().await.map_err(cut)?;
-    Ok((stream, true))
+    Ok((stream, if joined { Sent::Joined } else { Sent::Whole }))
 }
 
 async fn write_negotiated(mut session: Negotiated, head: &Head<'_>, body: Bytes) -> Result<Negotiated, Fault> {
