@@ -14,6 +14,8 @@ pub enum Sdk {
     PythonV1,
     /// `@modelcontextprotocol/server-everything`; a server only.
     Everything,
+    /// FastMCP with its tasks extension; a server only.
+    FastMcp,
     /// rmcp, in its modern and its legacy form; servers only.
     RustModern,
     RustLegacy,
@@ -27,6 +29,7 @@ impl Sdk {
             Sdk::TypeScriptV1 => "typescript-1.32.2",
             Sdk::PythonV1 => "python-1.30.0",
             Sdk::Everything => "server-everything-2026.8.31",
+            Sdk::FastMcp => "fastmcp-4.1.2",
             Sdk::RustModern => "rmcp-3.9-modern",
             Sdk::RustLegacy => "rmcp-3.9-legacy",
         }
@@ -39,6 +42,7 @@ impl Sdk {
             Sdk::Everything => ("bin/node", "ts-v1/everything.mjs".to_owned()),
             Sdk::PythonV2 => ("py-v2/bin/python", format!("py-v2/{role}.py")),
             Sdk::PythonV1 => ("py-v1/bin/python", format!("py-v1/{role}.py")),
+            Sdk::FastMcp => ("py-tasks/bin/python", format!("py-tasks/{role}.py")),
             Sdk::RustModern | Sdk::RustLegacy => return self.rust(),
         };
         let mut command = Command::new(installed().join(interpreter));

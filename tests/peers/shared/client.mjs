@@ -1,54 +1,20 @@
 // The feature table both TypeScript clients run. Prints one JSON line for each feature.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { isDeepStrictEqual } from 'node:util';
+import { counts, every, includes, named, options, profile, starts, until } from './checks.mjs';
+import { rounds } from './rounds.mjs';
+import { streams } from './streams.mjs';
+import { tasks } from './tasks.mjs';
 
 const LIMIT_MS = 10_000;
-
-export const options = parseArgs({
-  options: {
-    url: { type: 'string' },
-    key: { type: 'string' },
-    prefix: { type: 'string', default: '' },
-    stats: { type: 'string' },
-    only: { type: 'string' },
-    profile: { type: 'string', default: 'native' },
-  },
-}).values;
-
-export const headers = options.key ? { authorization: `Bearer ${options.key}` } : {};
-
-const profile = JSON.parse(readFileSync(new URL('profiles.json', import.meta.url)))[options.profile];
-const named = (name) => options.prefix + name;
-
-async function until(what, ms, check) {
-  for (const end = Date.now() + ms; Date.now() < end; await sleep(20)) if (await check()) return;
-  throw new Error(`${what} within ${ms} ms`);
-}
-
-async function every(list, key) {
-  const items = [];
-  let cursor;
-  do {
-    const page = await list(cursor === undefined ? undefined : { cursor });
-    items.push(...page[key]);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
-  return items;
-}
-
-function includes(found, wanted, what) {
-  const missing = wanted.filter((one) => !found.includes(one));
-  assert.ok(missing.length === 0, `no ${what} ${missing} in ${found}`);
-}
-
-const starts = (text, wanted) => assert.ok(text?.startsWith(wanted), `got ${JSON.stringify(text)?.slice(0, 200)}`);
 
 /**
  * `peer.client` is a connected Client of either SDK. What differs between them:
  * `peer.call(params, options)`, `peer.logs` (the log notifications so far), `peer.logMeta`,
- * and on the legacy side `peer.ended()`, the HTTP status of a request after the session's end.
+ * `peer.heard` (by method, the other notifications so far), and on the legacy side `peer.gets`
+ * (what was answered to GET), `peer.session()` (the headers of its session), and `peer.ended()`, the
+ * HTTP status of a request after the session's end.
  */
 function features(peer) {
   const { client, logs } = peer;
@@ -56,7 +22,7 @@ function features(peer) {
     peer.call({ name: named(tool), arguments: args, ...more }, requestOptions);
   const read = (spec) =>
     spec && (async () => starts((await client.readResource({ uri: spec.uri })).contents[0].text, spec.text));
-  const cancelled = async () => (await (await fetch(options.stats)).json()).cancelled;
+  const cancelled = async () => (await counts()).cancelled;
 
   const table = {
     'tools/list': async () => {
@@ -134,10 +100,13 @@ function features(peer) {
   };
   if (peer.legacy) {
     table.ping = () => client.ping();
+    Object.assign(table, streams(peer));
     table.delete = async () => {
       const status = await peer.ended();
       assert.ok(status === 404, `the ended session still answers ${status}, not 404`);
     };
+  } else {
+    Object.assign(table, rounds(peer), tasks());
   }
   return table;
 }

@@ -5,7 +5,8 @@ import os
 import sys
 
 import anyio
-from peer_features import features, options
+from peer_checks import options
+from peer_features import features
 
 LIMIT_S = 10
 

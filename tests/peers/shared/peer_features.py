@@ -1,79 +1,19 @@
-"""The feature table both Python clients run, and the arguments it takes."""
-
-import argparse
-import json
-import urllib.request
-from pathlib import Path
+"""The feature table both Python clients run."""
 
 import anyio
 from mcp.types import PromptReference
-
-
-def parse():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--key")
-    parser.add_argument("--prefix", default="")
-    parser.add_argument("--stats")
-    parser.add_argument("--only")
-    parser.add_argument("--profile", default="native")
-    return parser.parse_args()
-
-
-options = parse()
-headers = {"authorization": f"Bearer {options.key}"} if options.key else {}
-profile = json.loads(Path(__file__).with_name("profiles.json").read_text())[options.profile]
-
-
-def expect(holds, detail):
-    if not holds:
-        raise AssertionError(detail)
-
-
-def wire(result):
-    """A result as the JSON it came as: the field names differ between the SDKs."""
-    return result.model_dump(by_alias=True, mode="json", exclude_none=True)
-
-
-def named(name):
-    return options.prefix + name
-
-
-async def until(what, seconds, check):
-    with anyio.move_on_after(seconds):
-        while not await check():
-            await anyio.sleep(0.02)
-        return
-    raise AssertionError(f"not {what} within {seconds} s")
-
-
-async def every(listing, key):
-    items, cursor = [], None
-    while True:
-        page = wire(await listing(cursor=cursor))
-        items += page[key]
-        cursor = page.get("nextCursor")
-        if cursor is None:
-            return items
-
-
-def includes(found, wanted):
-    missing = [one for one in wanted if one not in found]
-    expect(not missing, f"no {missing} in {found}")
+from peer_checks import counts, every, expect, includes, named, options, profile, until, wire
 
 
 async def cancelled():
-    def get():
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(options.stats, timeout=2) as answer:
-            return json.load(answer)["cancelled"]
-
-    return await anyio.to_thread.run_sync(get)
+    return (await counts())["cancelled"]
 
 
 def features(peer):
     """`peer.client` is a connected Client (2.x) or ClientSession (1.x). What differs between
-    them: `peer.logs` (the log notifications so far), `peer.log_meta`, `peer.legacy`, and
-    `peer.abandon(name, args, seconds)`, which starts a call and cancels it.
+    them: `peer.logs` (the log notifications so far), `peer.log_meta`, `peer.legacy`,
+    `peer.abandon(name, args, seconds)`, which starts a call and cancels it, and `peer.more()`, the
+    features of its era.
     """
     client = peer.client
 
@@ -195,4 +135,4 @@ def features(peer):
     }
     if peer.legacy:
         table["ping"] = lambda: client.send_ping()
-    return table
+    return table | peer.more()

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 NAMES = ["ada", "alan", "grace"]
 SESSION = b"mcp-session-id"
 
-stats = {"sessions_opened": 0, "sessions_closed": 0, "calls": Counter(), "cancelled": 0}
+stats = {"sessions_opened": 0, "sessions_closed": 0, "calls": Counter(), "cancelled": 0, "counted": 0}
 
 
 class Echoed(BaseModel):
@@ -43,7 +43,7 @@ def executed(nonce):
 
 
 def register(server, Context):
-    """Registers the six tools, two resources and the prompt on `server`."""
+    """Registers the six plain tools, two resources and the prompt on `server`."""
 
     @server.tool()
     async def echo(text: str, nonce: str | None = None) -> Annotated[CallToolResult, Echoed]:
@@ -56,12 +56,13 @@ def register(server, Context):
         return result(f"{a + b:g}")
 
     @server.tool()
-    async def count(n: int, ctx: Context, nonce: str | None = None) -> CallToolResult:
+    async def count(n: int, ctx: Context, ms: int = 20, nonce: str | None = None) -> CallToolResult:
         executed(nonce)
         for i in range(1, n + 1):
             await ctx.report_progress(i, n)  # sends nothing without a progressToken
             await ctx.info(f"count {i} of {n}")  # modern: nothing without a logLevel
-            await anyio.sleep(0.02)
+            stats["counted"] += 1
+            await anyio.sleep(ms / 1000)
         return result(f"counted {n}")
 
     @server.tool()

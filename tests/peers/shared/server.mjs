@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 
 const NAMES = ['ada', 'alan', 'grace'];
 
-export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, sessions_of: {}, cancelled: 0 };
+export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, sessions_of: {}, cancelled: 0, counted: 0 };
 
 export const options = parseArgs({
   options: { port: { type: 'string', default: '0' }, name: { type: 'string', default: 'peer' } },
@@ -22,30 +22,35 @@ function remember(nonce, session) {
 }
 
 /**
- * Registers the six tools, two resources and the prompt on an McpServer of either SDK.
- * `hooks(ctx)` turns the SDK's handler context into `{ signal, progress(i, total), log(data) }`.
+ * Registers tools on an McpServer of either SDK; a handler gets its arguments, the hooks and the
+ * SDK's own context. `hooks(ctx)` turns that into `{ signal, progress(i, total), log(data) }`.
  */
+export const toolsOf = (server, { z, hooks }) => (name, description, shape, handler, outputSchema) =>
+  server.registerTool(
+    name,
+    { description, inputSchema: z.object({ ...shape, nonce: z.string().optional() }), outputSchema },
+    async (args, ctx) => {
+      if (args.nonce !== undefined) remember(args.nonce, ctx.sessionId);
+      return handler(args, hooks(ctx), ctx);
+    },
+  );
+
+/** Registers the six plain tools, two resources and the prompt on an McpServer of either SDK. */
 export function register(server, { z, completable, ResourceTemplate, hooks }) {
-  const tool = (name, description, shape, handler, outputSchema) =>
-    server.registerTool(
-      name,
-      { description, inputSchema: z.object({ ...shape, nonce: z.string().optional() }), outputSchema },
-      async (args, ctx) => {
-        if (args.nonce !== undefined) remember(args.nonce, ctx.sessionId);
-        return handler(args, hooks(ctx));
-      },
-    );
+  const tool = toolsOf(server, { z, hooks });
 
   tool('echo', 'Returns its text', { text: z.string() },
     ({ text: said }) => ({ content: text(said), structuredContent: { text: said } }),
     z.object({ text: z.string() }));
   tool('add', 'Adds two numbers', { a: z.number(), b: z.number() },
     ({ a, b }) => ({ content: text(String(a + b)) }));
-  tool('count', 'Reports progress and logs n times', { n: z.number().int() }, async ({ n }, { progress, log }) => {
+  const counted = { n: z.number().int(), ms: z.number().int().default(20) };
+  tool('count', 'Reports progress and logs n times', counted, async ({ n, ms }, { progress, log }) => {
     for (let i = 1; i <= n; i++) {
       await progress(i, n);
       await log(`count ${i} of ${n}`);
-      await sleep(20);
+      stats.counted++;
+      await sleep(ms);
     }
     return { content: text(`counted ${n}`) };
   });

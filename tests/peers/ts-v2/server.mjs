@@ -2,7 +2,9 @@
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { McpServer, ResourceTemplate, completable, createMcpHandler } from '@modelcontextprotocol/server';
 import * as z from 'zod/v4';
+import { registerChanges, WATCHED } from '../shared/changes.mjs';
 import { options, register, serve } from '../shared/server.mjs';
+import { registerRounds } from './rounds.mjs';
 
 const hooks = ({ mcpReq }) => ({
   signal: mcpReq.signal,
@@ -15,10 +17,27 @@ const hooks = ({ mcpReq }) => ({
   log: (data) => mcpReq.log('info', data),
 });
 
-const build = () =>
-  register(
-    new McpServer({ name: options.name, version: '1.0.0' }, { capabilities: { logging: {}, completions: {} } }),
-    { z, completable, ResourceTemplate, hooks },
-  );
+const sdk = { z, completable, ResourceTemplate, hooks };
+const hear = {
+  grew: () => handler.notify.toolsChanged(),
+  shrank: () => handler.notify.toolsChanged(),
+  touched: () => handler.notify.resourceUpdated(WATCHED),
+};
 
-serve(toNodeHandler(createMcpHandler(build, { legacy: 'reject' })));
+// Made anew for every request.
+function build() {
+  const capabilities = {
+    logging: {},
+    completions: {},
+    tools: { listChanged: true },
+    resources: { subscribe: true, listChanged: true },
+  };
+  const server = new McpServer({ name: options.name, version: '1.0.0' }, { capabilities });
+  register(server, sdk);
+  registerRounds(server, sdk);
+  registerChanges(server, { sdk, hear });
+  return server;
+}
+
+const handler = createMcpHandler(build, { legacy: 'reject' });
+serve(toNodeHandler(handler));
