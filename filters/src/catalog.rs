@@ -1,6 +1,7 @@
 //! The catalog as a value: which server offers what, and under which public name. A snapshot never
 //! changes; the registry publishes another one.
 
+mod digest;
 mod entry;
 mod function;
 mod index;
@@ -47,6 +48,8 @@ pub struct Server {
     /// What it offered when it was last asked; kept when it dies.
     pub offer: Option<Arc<Offer>>,
     pub profile: Arc<Profile>,
+    /// How often it has said of each list that it has changed, in the order of [`crate::route::Listed::EVERY`].
+    pub announced: [u32; 3],
 }
 
 /// How much the offer of a server is worth. Times are seconds since 1970.
@@ -217,6 +220,13 @@ impl Snapshot {
     /// The entry that a server lists under its own name.
     pub fn entry(&self, server: &ServerId, kind: Kind, name: &str) -> Option<&Entry> {
         self.server(server)?.offer.as_ref()?.entry(kind, name)
+    }
+
+    /// Whether a server tells of changes of its resources (MCP, Resources, Capabilities).
+    pub fn takes_subscriptions(&self, server: &ServerId) -> bool {
+        let offer = self.server(server).and_then(|server| server.offer.as_ref());
+        let resources = offer.and_then(|offer| offer.capabilities.get("resources"));
+        resources.and_then(|resources| resources.get("subscribe")).is_some_and(|subscribe| subscribe == true)
     }
 
     /// Finds the tool or prompt of a name that a client sent. What the principal may not see and

@@ -2,7 +2,7 @@
 //! (brackets, strings, the keys of the outermost object); nothing is kept, and nothing else is judged.
 
 use crate::json;
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 /// No key that matters is longer, even if each of its letters is escaped.
 const KEY_BYTES_MAX: usize = 6 * 6;
@@ -141,9 +141,11 @@ pub struct Watch {
     event: Outline,
     answer: Option<Outcome>,
     has_event: bool,
+    has_id: bool,
 }
 
 const DATA: &[u8] = b"data:";
+const ID: &[u8] = b"id:";
 
 /// A stream may begin with it (WHATWG HTML, 9.2.5).
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -153,6 +155,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 enum Line {
     /// So many bytes of [`DATA`].
     Begun(usize),
+    /// So many bytes of [`ID`].
+    Id(usize),
     Data,
     Other,
 }
@@ -207,6 +211,12 @@ impl Watch {
         self.has_event
     }
 
+    /// Whether some event was named, so that who asks for what follows it may get that
+    /// (MCP 2025-11-25, Streamable HTTP, Resumability).
+    pub fn has_id(&self) -> bool {
+        self.has_id
+    }
+
     /// Whether some event was an answer.
     pub fn has_answer(&self) -> bool {
         self.answer.is_some()
@@ -220,15 +230,21 @@ impl Watch {
     fn text(&mut self, text: &[u8]) {
         self.in_event |= !text.is_empty();
         let mut rest = text;
-        while let Line::Begun(matched) = self.line {
+        while let Line::Begun(_) | Line::Id(_) = self.line {
             let Some((byte, behind)) = rest.split_first() else {
                 return;
             };
             rest = behind;
-            self.line = match matched + 1 {
-                _ if DATA.get(matched) != Some(byte) => Line::Other,
-                whole if whole == DATA.len() => Line::Data,
-                more => Line::Begun(more),
+            self.line = match self.line {
+                Line::Begun(0) if ID.first() == Some(byte) => Line::Id(1),
+                Line::Begun(matched) if DATA.get(matched) != Some(byte) => Line::Other,
+                Line::Begun(matched) if matched + 1 == DATA.len() => Line::Data,
+                Line::Begun(matched) => Line::Begun(matched + 1),
+                Line::Id(matched) if ID.get(matched) == Some(byte) => {
+                    self.has_id |= matched + 1 == ID.len();
+                    Line::Id(matched + 1)
+                }
+                _ => Line::Other,
             };
         }
         if let Line::Data = self.line {
@@ -245,8 +261,33 @@ impl Watch {
                 self.in_event = false;
             }
             Line::Data => self.event.push(b"\n"),
-            Line::Begun(_) | Line::Other => {}
+            Line::Begun(_) | Line::Id(_) | Line::Other => {}
         }
+    }
+}
+
+/// Looks for a word in what passes, wherever it is split.
+#[derive(Debug)]
+pub struct Word {
+    word: &'static [u8],
+    /// The end of what has passed, shorter than the word.
+    tail: Vec<u8>,
+}
+
+impl Word {
+    pub fn new(word: &'static str) -> Word {
+        Word { word: word.as_bytes(), tail: Vec::new() }
+    }
+
+    /// Whether the word ends in this chunk.
+    pub fn ends_in(&mut self, chunk: &[u8]) -> bool {
+        let kept_max = self.word.len() - 1;
+        let mut joint = std::mem::take(&mut self.tail);
+        joint.extend_from_slice(chunk.get(..kept_max).unwrap_or(chunk));
+        let ends = memmem::find(&joint, self.word).is_some() || memmem::find(chunk, self.word).is_some();
+        let end = if chunk.len() >= kept_max { chunk } else { &joint };
+        self.tail = end.get(end.len().saturating_sub(kept_max)..).unwrap_or_default().to_vec();
+        ends
     }
 }
 
@@ -282,6 +323,29 @@ mod tests {
                 let mut outline = Outline::default();
                 text.as_bytes().chunks(size).for_each(|piece| outline.push(piece));
                 assert_eq!(outline.is_answer(), is_answer, "{text} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_is_found_however_it_is_split() {
+        let text = b"xx list_chang list_changed yy";
+        for size in 1..=text.len() {
+            let mut word = Word::new("list_changed");
+            let found = text.chunks(size).filter(|chunk| word.ends_in(chunk)).count();
+            assert_eq!(found, 1, "in chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn named_events_are_noticed() {
+        #[rustfmt::skip]
+        let table = [("id: 7\ndata: x\n\n", true), ("data: x\nid:\n\n", true), ("idle: 7\n\n", false), ("data: id: 7\n\n", false), (": id: 7\n", false)];
+        for (stream, has_id) in table {
+            for size in 1..=stream.len() {
+                let mut watch = Watch::default();
+                stream.as_bytes().chunks(size).for_each(|chunk| watch.push(chunk));
+                assert_eq!(watch.has_id(), has_id, "{stream:?} in chunks of {size}");
             }
         }
     }

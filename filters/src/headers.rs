@@ -14,6 +14,7 @@ pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 pub const SESSION_ID: &str = "mcp-session-id";
 pub const METHOD: &str = "mcp-method";
 pub const NAME: &str = "mcp-name";
+pub const LAST_EVENT_ID: &str = "last-event-id";
 
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
 

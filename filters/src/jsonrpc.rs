@@ -12,6 +12,9 @@ use std::borrow::Cow;
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
+/// The extension by which a server answers with a task.
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// One JSON-RPC message and the places in it that routing needs.
 #[derive(Debug)]
 pub struct Envelope {
@@ -45,6 +48,8 @@ struct Fields {
     input_responses: Option<Span>,
     request_state: Option<Span>,
     level: Option<Span>,
+    progress_token: Option<Span>,
+    notifications: Option<Span>,
     protocol_version: Option<Span>,
     capabilities: Option<Span>,
     client_info: Option<Span>,
@@ -61,6 +66,7 @@ struct Reference {
 /// Members of `params._meta` (MCP 2026-07-28, Basic, `_meta`).
 #[derive(Debug, Default)]
 struct Meta {
+    whole: Span,
     protocol_version: Option<Span>,
     capabilities: Option<Span>,
 }
@@ -132,6 +138,16 @@ impl Envelope {
         self.id.as_ref().map(|span| self.raw(span))
     }
 
+    /// The place of the id, for splicing another one in.
+    pub fn id_place(&self) -> Option<Span> {
+        self.id.clone()
+    }
+
+    /// The id, if it is a string.
+    pub fn text_id(&self) -> Option<Cow<'_, str>> {
+        self.text(&self.id)
+    }
+
     pub fn method(&self) -> Cow<'_, str> {
         self.text(&self.method).unwrap_or_default()
     }
@@ -165,6 +181,20 @@ impl Envelope {
 
     pub fn task_id(&self) -> Option<Cow<'_, str>> {
         self.text(&self.fields.task_id)
+    }
+
+    pub fn task_place(&self) -> Option<Span> {
+        self.fields.task_id.clone()
+    }
+
+    /// What `notifications/progress` refers to, if it is a string.
+    pub fn progress_token(&self) -> Option<(Cow<'_, str>, Span)> {
+        Some((self.text(&self.fields.progress_token)?, self.fields.progress_token.clone()?))
+    }
+
+    /// `subscriptions/listen`: what is asked for, as it was sent.
+    pub fn notifications(&self) -> Option<&str> {
+        self.fields.notifications.as_ref().map(|span| self.raw(span))
     }
 
     pub fn level(&self) -> Option<Cow<'_, str>> {
@@ -219,6 +249,17 @@ impl Envelope {
     /// Modern: the revision in `_meta`.
     pub fn meta_version(&self) -> Option<Cow<'_, str>> {
         self.text(&self.fields.meta.as_ref()?.protocol_version)
+    }
+
+    /// Modern: all of `_meta`, as it was sent.
+    pub fn meta(&self) -> Option<&str> {
+        Some(self.raw(&self.fields.meta.as_ref()?.whole))
+    }
+
+    /// Modern: whether this request may be answered with a task (extension `io.modelcontextprotocol/tasks`).
+    pub fn declares_tasks(&self) -> bool {
+        let capabilities = self.meta_capabilities().unwrap_or_default();
+        matches!(json::find(capabilities, ["extensions", TASKS]), Ok(Some(_)))
     }
 
     /// Modern: the client's capabilities in `_meta`, as they were sent.
@@ -334,6 +375,8 @@ impl Fields {
             "inputResponses" => &mut self.input_responses,
             "requestState" => &mut self.request_state,
             "level" => &mut self.level,
+            "progressToken" => &mut self.progress_token,
+            "notifications" => &mut self.notifications,
             "protocolVersion" => &mut self.protocol_version,
             "capabilities" => &mut self.capabilities,
             "clientInfo" => &mut self.client_info,
@@ -372,11 +415,13 @@ impl Meta {
         if scanner.peek() != Some(b'{') {
             return scanner.value().map(|_| meta);
         }
+        let start = scanner.place();
         scanner.object(|scanner, key| match key.as_ref() {
             META_VERSION => once(&mut meta.protocol_version, scanner.value()?, META_VERSION),
             META_CAPABILITIES => once(&mut meta.capabilities, scanner.value()?, META_CAPABILITIES),
             _ => scanner.value().map(drop),
         })?;
+        meta.whole = start..scanner.place();
         Ok(meta)
     }
 }
@@ -394,7 +439,7 @@ fn is_string(raw: Option<&str>) -> bool {
 
 /// MCP 2026-07-28, Basic, Requests: a string or an integer, never null. `1.0` and `1e3` are no
 /// integers as they are written, and rewriting an id would not be echoing it.
-fn is_id(raw: &str) -> bool {
+pub(crate) fn is_id(raw: &str) -> bool {
     raw.starts_with('"') || raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 

@@ -14,6 +14,7 @@ pub mod headers;
 pub mod json;
 pub mod jsonrpc;
 pub mod limit;
+pub mod marks;
 pub mod names;
 pub mod origin;
 pub mod path;
@@ -25,6 +26,7 @@ pub mod seal;
 pub mod search;
 pub mod session;
 pub mod sse;
+pub mod tags;
 
 pub mod native;
 pub mod rest;
@@ -128,6 +130,11 @@ impl Filters {
     /// A request without a body: `DELETE` of a legacy session.
     pub fn on_delete(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<Route, Rejection> {
         self.session(head, admitted, moment).map(Route::End)
+    }
+
+    /// A request without a body: `GET` of a stream of a legacy session.
+    pub fn on_stream(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<Route, Rejection> {
+        native::attach(self, head, admitted, moment)
     }
 
     /// A request of a REST surface; the body is empty where there is none.

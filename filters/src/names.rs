@@ -120,7 +120,13 @@ pub fn plain_name(name: &str, length_max: usize) -> Cow<'_, str> {
     Cow::Owned(if fits { format!("{plain}_{hash}") } else { around(&plain, &hash, length_max, '_') })
 }
 
-/// Splits a canonical name into what may be a server's id and the bare name.
+/// A value of a server's (the id of a request, a task), so that it leads back to that server from
+/// behind an endpoint of several.
+pub fn tagged(server: &ServerId, value: &str) -> String {
+    format!("{server}{SEPARATOR}{value}")
+}
+
+/// Splits a canonical name, or a tagged value, into what may be a server's id and the server's own.
 pub fn split(name: &str) -> Option<(&str, &str)> {
     name.split_once(SEPARATOR).filter(|(server, bare)| !server.is_empty() && !bare.is_empty())
 }

@@ -1,8 +1,11 @@
 //! Native MCP over Streamable HTTP, both eras: from one message to its route.
 
 mod legacy;
+mod listen;
 pub mod meta;
 mod modern;
+
+pub(crate) use legacy::attach;
 
 use crate::arguments::{Complaint, Enforcement};
 use crate::auth::Principal;
@@ -17,14 +20,15 @@ use crate::rejection::Rejection;
 use crate::route::{Answer, Carry, Effect, Question, Route, Splice};
 use crate::session::Session;
 use crate::surface::{Spot, oliverye};
+use crate::tags::{self, Tags};
 use crate::{Admitted, Filters, Moment};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use http::request::Parts;
 
-/// What an endpoint takes at all: `POST` of JSON, and `DELETE` of a legacy session. The stream of
-/// a `GET` is not there yet, which 405 says in both eras.
+/// What an endpoint takes at all: `POST` of JSON, and of a legacy session `GET` of its stream and `DELETE`.
+/// Modern requests have no session, so that 405 is the answer there (MCP 2026-07-28, Streamable HTTP).
 pub(crate) fn check_endpoint(
     head: &Parts,
     scope: &Scope,
@@ -35,10 +39,18 @@ pub(crate) fn check_endpoint(
         return Err(Rejection::NotFound);
     }
     let modern = head.headers.get(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
+    let speaks_legacy = |id: &ServerId| snapshot.server(id).is_some_and(|server| server.speaks(Era::Legacy));
+    let streams = !modern && !matches!(scope, Scope::One(id) if !speaks_legacy(id));
     match head.method {
         Method::POST => headers::check_media(&head.headers),
         Method::DELETE if !modern => Ok(()),
-        _ => Err(Rejection::MethodNotAllowed { allow: if modern { "POST" } else { "POST, DELETE" }.to_owned() }),
+        Method::GET if streams && headers::names_events(&head.headers) => Ok(()),
+        Method::GET if streams => Err(Rejection::NotAcceptable),
+        _ => {
+            let verbs = [("POST", true), ("GET", streams), ("DELETE", !modern)];
+            let allowed = verbs.into_iter().filter_map(|(verb, is_allowed)| is_allowed.then_some(verb));
+            Err(Rejection::MethodNotAllowed { allow: allowed.collect::<Vec<&str>>().join(", ") })
+        }
     }
 }
 
@@ -148,6 +160,12 @@ impl Request<'_> {
         let Admitted { principal, scope } = self.admitted.clone();
         let Request { era, envelope, session, .. } = self;
         let Way { servers, splices, name, listed, effect, mirrors, complaint } = way;
+        let tags = match (&scope, era) {
+            (Scope::One(_), _) => Tags::Nothing,
+            (_, Era::Legacy) => Tags::Session,
+            (_, Era::Modern) if envelope.declares_tasks() => Tags::Tasks,
+            (_, Era::Modern) => Tags::Nothing,
+        };
         Route::Carry(Box::new(Carry {
             principal,
             scope,
@@ -162,6 +180,7 @@ impl Request<'_> {
             mirrors,
             complaint,
             calling: None,
+            tags,
         }))
     }
 
@@ -226,6 +245,21 @@ impl Request<'_> {
         // `completion/complete` has no Mcp-Name, and is not asked of several servers.
         let servers = way.servers.into_iter().take(1).collect();
         Ok(Way { servers, name: None, ..way })
+    }
+
+    /// A task, whose id leads to its server.
+    fn task(&self, effect: Effect) -> Result<Way, Rejection> {
+        let (tagged, place) =
+            self.envelope.task_id().zip(self.envelope.task_place()).ok_or_else(|| missing("params.taskId"))?;
+        let unknown = || Rejection::UnknownTask(tagged.clone().into_owned());
+        let (server, task) = tags::untag(&tagged).ok_or_else(unknown)?;
+        let Admitted { principal, scope } = self.admitted;
+        let mut visible = self.snapshot.visible(principal, scope);
+        if !visible.any(|known| known.id == server && known.speaks(self.era)) {
+            return Err(unknown());
+        }
+        let splices = [Some(Splice::name(place, task)), None];
+        Ok(Way { splices, ..Way::to(vec![server], Some(task.to_owned()), effect) })
     }
 
     /// At an endpoint of one server, a method that we do not know is that server's business.

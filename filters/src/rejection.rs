@@ -120,6 +120,12 @@ pub enum Rejection {
     UnknownPrompt(String),
     #[error("Resource not found: {0}")]
     UnknownResource(String),
+    #[error("Unknown task: {0}")]
+    UnknownTask(String),
+    #[error("this Last-Event-ID leads nowhere; open the stream without it, and expect that something was missed")]
+    UnknownEvent,
+    #[error("this session has a stream of this kind already; a second one would take its messages")]
+    StreamTaken,
     #[error("{name:?} is ambiguous; say one of: {}", candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
     #[error(

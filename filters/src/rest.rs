@@ -21,6 +21,7 @@ use crate::surface::body::Fields;
 use crate::surface::plain::Extent;
 use crate::surface::view::View;
 use crate::surface::{Operation, Surface, litellm, oliverye, routeiq};
+use crate::tags::Tags;
 use crate::{Filters, Moment, Refused};
 use asked::{Asked, read_arguments, read_search};
 use bytes::Bytes;
@@ -227,6 +228,7 @@ impl Request<'_> {
             mirrors,
             complaint,
             calling: Some(Box::new(Calling { dialect, ..calling })),
+            tags: Tags::Nothing,
         })))
     }
 

@@ -7,6 +7,7 @@ use crate::catalog::{Dialect, Kind};
 use crate::era::Era;
 use crate::json::{self, Span};
 use crate::jsonrpc::Envelope;
+use crate::marks::{Mark, Standing};
 use crate::names::ServerId;
 use crate::path::Scope;
 use crate::session::Session;
@@ -14,7 +15,8 @@ use crate::surface::oliverye::{Added, Named};
 use crate::surface::plain::Extent;
 use crate::surface::registration::{Registration, Update};
 use crate::surface::{Operation, Surface};
-use bytes::{Bytes, BytesMut};
+use crate::tags::Tags;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// One lane each, but that notices and the end of a session are answered at once and carried on
@@ -23,6 +25,10 @@ use serde_json::{Map, Value};
 pub enum Route {
     Answer(Answer),
     Carry(Box<Carry>),
+    /// `GET`: the stream of a legacy session that belongs to no request, or one that is resumed.
+    Attach(Box<Attach>),
+    /// `subscriptions/listen` behind an endpoint of several servers.
+    Listen(Box<Listen>),
     /// A legacy notification, or a client's answer to a server's request.
     Notify(Notice),
     /// `DELETE`: the session and what it opened upstream.
@@ -174,6 +180,56 @@ pub struct Carry {
     pub complaint: Option<Complaint>,
     /// A caller of a REST surface; `None`: MCP.
     pub calling: Option<Box<Calling>>,
+    pub tags: Tags,
+}
+
+/// `GET` of a legacy session.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    pub principal: Principal,
+    pub scope: Scope,
+    pub session: Session,
+    pub to: Stream,
+}
+
+/// Which stream a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Of the one server behind the endpoint; `Last-Event-ID` is that server's business.
+    One(ServerId),
+    /// The rest of one request's stream.
+    Call(Mark),
+    /// All servers of the session in one; resumed, where the client had one before.
+    All(Option<Standing>),
+}
+
+/// `subscriptions/listen` (MCP 2026-07-28, Subscriptions) over several servers.
+#[derive(Debug)]
+pub struct Listen {
+    pub principal: Principal,
+    pub scope: Scope,
+    pub envelope: Envelope,
+    /// The lists whose changes are wanted; what is listed is the gateway's own to tell.
+    pub lists: Vec<Listed>,
+    /// What servers have to tell.
+    pub parts: Vec<Part>,
+}
+
+/// The lists that say when they change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    Tools,
+    Prompts,
+    Resources,
+}
+
+/// What one server is asked to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub server: ServerId,
+    pub uris: Vec<String>,
+    /// The server's own ids.
+    pub tasks: Vec<String>,
 }
 
 /// What it would mean to send a request twice.
@@ -197,6 +253,8 @@ pub struct Notice {
     pub principal: Principal,
     pub session: Session,
     pub envelope: Envelope,
+    /// The server's own name for what it is about, in place of the tagged one.
+    pub splice: Option<Splice>,
     pub reach: Reach,
 }
 
@@ -207,6 +265,8 @@ pub enum Reach {
     Opened,
     /// The one that holds the request with this id.
     Holder(String),
+    /// The one that asked.
+    Asker(ServerId),
     /// `logging/setLevel`: every one, now and when it is opened.
     Level(String),
 }
@@ -219,25 +279,77 @@ impl Carry {
         self.effect == Effect::Read || self.calling.is_some()
     }
 
-    /// The body as it goes upstream: the bytes that came, with the splice in them.
+    /// The body as it goes upstream: the bytes that came, with the splices in them.
     pub fn body(&self) -> Bytes {
-        let body = self.envelope.body();
-        let mut splices: Vec<&Splice> = self.splices.iter().flatten().collect();
-        if splices.is_empty() {
-            return body.clone();
-        }
-        splices.sort_by_key(|splice| splice.place.start);
-        let longer: usize = splices.iter().map(|splice| splice.text.len()).sum();
-        let mut spliced = BytesMut::with_capacity(body.len() + longer);
-        let mut taken = 0;
-        for Splice { place, text } in splices {
-            spliced.extend_from_slice(body.get(taken..place.start).unwrap_or_default());
-            spliced.extend_from_slice(text.as_bytes());
-            taken = place.end;
-        }
-        spliced.extend_from_slice(body.get(taken..).unwrap_or_default());
-        spliced.freeze()
+        body(&self.envelope, self.splices.iter().flatten())
     }
+}
+
+impl Notice {
+    pub fn body(&self) -> Bytes {
+        body(&self.envelope, self.splice.iter())
+    }
+}
+
+impl Listed {
+    pub const EVERY: [Listed; 3] = [Listed::Tools, Listed::Prompts, Listed::Resources];
+
+    /// How a client asks for it, and hears that it was heard.
+    pub fn filter(self) -> &'static str {
+        match self {
+            Listed::Tools => "toolsListChanged",
+            Listed::Prompts => "promptsListChanged",
+            Listed::Resources => "resourcesListChanged",
+        }
+    }
+
+    pub fn notification(self) -> &'static str {
+        match self {
+            Listed::Tools => "notifications/tools/list_changed",
+            Listed::Prompts => "notifications/prompts/list_changed",
+            Listed::Resources => "notifications/resources/list_changed",
+        }
+    }
+
+    /// The list that a message says has changed.
+    pub fn that_changed(message: &str) -> Option<Listed> {
+        let method = json::find(message, ["method"]).ok().flatten().and_then(|place| message.get(place));
+        let method = json::unquote(method?);
+        Listed::EVERY.into_iter().find(|list| list.notification() == method)
+    }
+
+    /// The capability without which there is no such list.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Listed::Tools => "tools",
+            Listed::Prompts => "prompts",
+            Listed::Resources => "resources",
+        }
+    }
+}
+
+fn body<'s>(envelope: &Envelope, splices: impl Iterator<Item = &'s Splice>) -> Bytes {
+    let mut splices = splices.peekable();
+    match splices.peek() {
+        None => envelope.body().clone(),
+        Some(_) => spliced(envelope.body(), splices).into(),
+    }
+}
+
+/// The bytes with other texts at some places, which do not overlap.
+pub fn spliced<'s>(bytes: &[u8], splices: impl Iterator<Item = &'s Splice>) -> Vec<u8> {
+    let mut splices: Vec<&Splice> = splices.collect();
+    splices.sort_by_key(|splice| splice.place.start);
+    let longer: usize = splices.iter().map(|splice| splice.text.len()).sum();
+    let mut spliced = Vec::with_capacity(bytes.len() + longer);
+    let mut taken = 0;
+    for Splice { place, text } in splices {
+        spliced.extend_from_slice(bytes.get(taken..place.start).unwrap_or_default());
+        spliced.extend_from_slice(text.as_bytes());
+        taken = place.end;
+    }
+    spliced.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+    spliced
 }
 
 impl Splice {

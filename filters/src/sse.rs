@@ -1,13 +1,22 @@
 //! Server-sent events, read incrementally (WHATWG HTML, 9.2.6): used where the gateway itself reads
-//! a stream. Streams that pass through are not parsed.
+//! a stream, and writes it anew. Streams that pass through are not parsed.
 
-/// Collects the `data` of events from chunks that split where they like.
+/// Collects events from chunks that split where they like.
 #[derive(Debug, Default)]
 pub struct Events {
     line: Vec<u8>,
-    data: String,
+    event: Event,
     after_carriage_return: bool,
-    has_data: bool,
+}
+
+/// One event. What a stream says of itself (`id`, `retry`) may come without data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub name: Option<String>,
+    pub id: Option<String>,
+    /// Milliseconds, as digits.
+    pub retry: Option<String>,
+    pub data: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,8 +24,8 @@ pub struct Events {
 pub struct TooLarge(pub usize);
 
 impl Events {
-    /// Takes a chunk and gives the data of each event that it completes.
-    pub fn push(&mut self, chunk: &[u8], event_bytes_max: usize) -> Result<Vec<String>, TooLarge> {
+    /// Takes a chunk and gives each event that it completes.
+    pub fn push(&mut self, chunk: &[u8], event_bytes_max: usize) -> Result<Vec<Event>, TooLarge> {
         let mut complete = Vec::new();
         for &byte in chunk {
             match byte {
@@ -30,41 +39,76 @@ impl Events {
                     self.line.push(byte);
                 }
             }
-            if self.line.len() + self.data.len() > event_bytes_max {
+            if self.line.len() + self.event.bytes() > event_bytes_max {
                 return Err(TooLarge(event_bytes_max));
             }
         }
         Ok(complete)
     }
 
-    fn end_line(&mut self) -> Option<String> {
+    fn end_line(&mut self) -> Option<Event> {
         let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
         if line.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            return std::mem::take(&mut self.has_data).then_some(data);
+            return Some(std::mem::take(&mut self.event)).filter(|event| *event != Event::default());
         }
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
-        if field == "data" {
-            if std::mem::replace(&mut self.has_data, true) {
-                self.data.push('\n');
-            }
-            self.data.push_str(value.strip_prefix(' ').unwrap_or(value));
-        }
+        self.event.take(field, value.strip_prefix(' ').unwrap_or(value));
         None
     }
 }
 
-/// An event of our own. A line of data ends wherever a reader would end it.
-pub fn event(name: &str, data: &str) -> String {
-    let mut event = format!("event: {name}\n");
-    let unified = data.replace("\r\n", "\n").replace('\r', "\n");
-    for line in unified.split('\n') {
-        event.push_str("data: ");
-        event.push_str(line);
-        event.push('\n');
+impl Event {
+    /// A message of JSON-RPC, as every MCP server sends it.
+    pub fn message(data: impl Into<String>) -> Event {
+        Event { name: Some("message".to_owned()), data: Some(data.into()), ..Event::default() }
     }
-    event.push('\n');
-    event
+
+    pub fn bytes(&self) -> usize {
+        [&self.name, &self.id, &self.retry, &self.data].into_iter().flatten().map(String::len).sum()
+    }
+
+    fn take(&mut self, field: &str, value: &str) {
+        match field {
+            "event" => self.name = Some(value.to_owned()),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => self.retry = Some(value.to_owned()),
+            "data" => match &mut self.data {
+                None => self.data = Some(value.to_owned()),
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// The event as it is sent. A line of data ends wherever a reader would end it.
+    pub fn write(&self) -> String {
+        let mut out = String::with_capacity(self.bytes() + 64);
+        let mut line = |field: &str, value: &str| {
+            out.push_str(field);
+            out.push_str(": ");
+            out.push_str(value);
+            out.push('\n');
+        };
+        for (field, value) in [("event", &self.name), ("id", &self.id), ("retry", &self.retry)] {
+            if let Some(value) = value {
+                line(field, value);
+            }
+        }
+        let unified = self.data.as_ref().map(|data| data.replace("\r\n", "\n").replace('\r', "\n"));
+        for data in unified.iter().flat_map(|data| data.split('\n')) {
+            line("data", data);
+        }
+        out.push('\n');
+        out
+    }
+}
+
+/// An event of our own.
+pub fn event(name: &str, data: &str) -> String {
+    Event { name: Some(name.to_owned()), data: Some(data.to_owned()), ..Event::default() }.write()
 }
 
 #[cfg(test)]
@@ -80,7 +124,26 @@ mod tests {
             for chunk in stream.chunks(size) {
                 seen.extend(events.push(chunk, 1_000).unwrap());
             }
-            assert_eq!(seen, ["{\"a\":1}", "x\ny", ""], "in chunks of {size}");
+            let said = |name: Option<&str>, id: Option<&str>, retry: Option<&str>, data: Option<&str>| {
+                let own = |text: Option<&str>| text.map(str::to_owned);
+                Event { name: own(name), id: own(id), retry: own(retry), data: own(data) }
+            };
+            let expected = [
+                said(Some("message"), None, None, Some("{\"a\":1}")),
+                said(None, Some("7"), None, Some("x\ny")),
+                said(None, None, Some("5"), None),
+                said(None, None, None, Some("")),
+            ];
+            assert_eq!(seen, expected, "in chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let priming = Event { id: Some("0".into()), retry: Some("500".into()), data: Some("".into()), name: None };
+        assert_eq!(priming.write(), "id: 0\nretry: 500\ndata: \n\n");
+        for event in [priming, Event::message("{\"a\":\n1}"), Event { id: Some("9".into()), ..Event::default() }] {
+            assert_eq!(Events::default().push(event.write().as_bytes(), 1_000).unwrap(), [event]);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::era::Eras;
 use crate::headers::MirroredParam;
 use crate::json;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -164,6 +165,7 @@ pub enum Dialect {
 struct List {
     entries: Vec<Entry>,
     by_key: HashMap<String, usize>,
+    digest: [u8; 32],
 }
 
 /// Ranks of [`Offer::rank`].
@@ -203,13 +205,20 @@ impl Offer {
     /// Sets one list; of two entries with the same name the first stays.
     pub fn set(&mut self, kind: Kind, entries: Vec<Entry>) {
         let mut list = List::default();
+        let mut digest = Sha256::new();
         for entry in entries {
             if !list.by_key.contains_key(&entry.key) {
+                digest.update(&entry.raw);
                 list.by_key.insert(entry.key.clone(), list.entries.len());
                 list.entries.push(entry);
             }
         }
+        list.digest = digest.finalize().into();
         *self.list_mut(kind) = list;
+    }
+
+    pub(super) fn digest(&self, kind: Kind) -> &[u8; 32] {
+        &self.list(kind).digest
     }
 
     pub fn entries(&self, kind: Kind) -> &[Entry] {

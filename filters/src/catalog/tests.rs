@@ -26,7 +26,13 @@ fn server(name: &str, eras: Eras, tools: &[&str], resources: &[&str]) -> Server 
     offer.capabilities.insert("resources".into(), serde_json::json!({}));
     offer.set(Kind::Tool, entries(Kind::Tool, "name", tools));
     offer.set(Kind::Resource, entries(Kind::Resource, "uri", resources));
-    Server { id: id(name), state: State::Ready, offer: Some(Arc::new(offer)), profile: Arc::default() }
+    Server {
+        id: id(name),
+        state: State::Ready,
+        offer: Some(Arc::new(offer)),
+        profile: Arc::default(),
+        announced: [0; 3],
+    }
 }
 
 fn snapshot(naming: Naming) -> Snapshot {

@@ -4,13 +4,18 @@ use super::Request;
 use super::meta::Meant;
 use crate::catalog::{Kind, Snapshot};
 use crate::era::{Era, negotiate};
+use crate::headers;
+use crate::json::Span;
 use crate::jsonrpc::{self, Envelope};
+use crate::marks::Resume;
 use crate::path::Scope;
 use crate::rejection::Rejection;
-use crate::route::{Notice, Question, Reach, Route};
+use crate::route::{Attach, Notice, Question, Reach, Route, Splice, Stream};
 use crate::session::Session;
+use crate::tags;
 use crate::{Admitted, Filters, Moment};
 use http::request::Parts;
+use std::borrow::Cow;
 
 pub(super) fn route(
     filters: &Filters,
@@ -42,6 +47,11 @@ pub(super) fn route(
     }
     match (method.as_str(), request.way()) {
         (_, Some(way)) => way.map(|way| request.carry(way)),
+        // Saying it twice is no harm, and it can be said anew where a session was lost.
+        ("resources/subscribe" | "resources/unsubscribe", None) => {
+            let way = request.resource(request.envelope.uri().as_deref())?;
+            Ok(request.carry(way))
+        }
         ("ping", None) => Ok(request.answer(Question::Ping)),
         ("logging/setLevel", None) => set_level(request),
         (_, None) => request.unknown(),
@@ -82,13 +92,50 @@ fn check_server(request: &Request<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// A client's answer to what a server asked. Behind `/mcp` it does not say which server that was, and
-/// what is meant for one is not for the others; servers there are told that clients cannot be asked.
+/// `GET`: the stream of the session that belongs to no request, or one that broke off before.
+pub(crate) fn attach(
+    filters: &Filters,
+    head: &Parts,
+    admitted: &Admitted,
+    moment: &Moment<'_>,
+) -> Result<Route, Rejection> {
+    let session = filters.session(head, admitted, moment)?;
+    let Admitted { principal, scope } = admitted.clone();
+    let last = headers::single(&head.headers, headers::LAST_EVENT_ID)?;
+    let to = match (&scope, last.map(Resume::read)) {
+        (Scope::One(server), _) => Stream::One(server.clone()),
+        (_, None) => Stream::All(None),
+        (_, Some(Some(Resume::Call(mark)))) => Stream::Call(mark),
+        (_, Some(Some(Resume::Standing(standing)))) => Stream::All(Some(standing)),
+        (_, Some(None)) => return Err(Rejection::UnknownEvent),
+    };
+    Ok(Route::Attach(Box::new(Attach { principal, scope, session, to })))
+}
+
+/// A client's answer to what a server asked. Behind an endpoint of several its id says which one that was.
 fn response(request: Request<'_>, session: Session) -> Route {
-    match request.admitted.scope {
-        Scope::One(_) => notice(request, session, Reach::Opened),
-        Scope::All | Scope::Set(_) => request.answer(Question::Nothing),
+    if let Scope::One(_) = request.admitted.scope {
+        return notice(request, session, Reach::Opened);
     }
+    let asked = request.envelope.text_id().map(Cow::into_owned);
+    to_asker(request, session, asked.as_deref(), |envelope| envelope.id_place())
+}
+
+/// To the server whose tag a value bears, in that server's own words; without one it is nobody's.
+fn to_asker(
+    request: Request<'_>,
+    session: Session,
+    tagged: Option<&str>,
+    place: impl Fn(&Envelope) -> Option<Span>,
+) -> Route {
+    let asker = tagged.and_then(tags::untag_raw).zip(place(&request.envelope));
+    let Some(((server, raw), place)) = asker else {
+        return request.answer(Question::Nothing);
+    };
+    let splice = Splice { place, text: raw.to_owned() };
+    let principal = request.admitted.principal.clone();
+    let (envelope, splice, reach) = (request.envelope, Some(splice), Reach::Asker(server));
+    Route::Notify(Notice { principal, session, envelope, splice, reach })
 }
 
 fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
@@ -100,6 +147,10 @@ fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
         // The gateway has said this to each server itself when it opened its session there.
         ("notifications/initialized", _) => request.answer(Question::Nothing),
         ("notifications/cancelled", Some(id)) => notice(request, session, Reach::Holder(id)),
+        ("notifications/progress", _) if !matches!(request.admitted.scope, Scope::One(_)) => {
+            let token = request.envelope.progress_token().map(|(token, _)| token.into_owned());
+            to_asker(request, session, token.as_deref(), |envelope| Some(envelope.progress_token()?.1))
+        }
         _ => notice(request, session, Reach::Opened),
     }
 }
@@ -118,5 +169,5 @@ fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
 
 fn notice(request: Request<'_>, session: Session, reach: Reach) -> Route {
     let principal = request.admitted.principal.clone();
-    Route::Notify(Notice { principal, session, envelope: request.envelope, reach })
+    Route::Notify(Notice { principal, session, envelope: request.envelope, splice: None, reach })
 }

@@ -8,7 +8,7 @@ use crate::headers;
 use crate::jsonrpc::{self, Envelope};
 use crate::path::Scope;
 use crate::rejection::Rejection;
-use crate::route::{Question, Route};
+use crate::route::{Effect, Question, Route};
 use crate::{Admitted, Filters};
 use http::request::Parts;
 
@@ -39,6 +39,13 @@ pub(super) fn route(
         Some(Meant::Search(question)) => return Ok(request.answer(question)),
         Some(Meant::Call(way)) => return Ok(request.carry(*way)),
         None => {}
+    }
+    let several = !matches!(admitted.scope, Scope::One(_));
+    match method.as_str() {
+        "subscriptions/listen" if several => return request.listen(),
+        "tasks/get" if several => return request.task(Effect::Read).map(|way| request.carry(way)),
+        "tasks/update" | "tasks/cancel" if several => return request.task(Effect::Act).map(|way| request.carry(way)),
+        _ => {}
     }
     match request.way() {
         Some(way) => {
