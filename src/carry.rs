@@ -1,16 +1,25 @@
-//! Carry: every exchange with MCP servers. A conversation with one server, today always the identity:
-//! of the request only what must change has changed, the answer is handed on as it comes.
+//! Carry: every exchange with MCP servers. A conversation with one server is nearly always the identity:
+//! of the request only what must change has changed, the answer is handed on as it comes. Streams of
+//! several servers come together here.
 
+mod attach;
 mod deadline;
 mod dialect;
+mod fan_in;
+mod follower;
 mod guess;
 mod legacy;
+mod listen;
 mod notice;
 mod relay;
+mod standing;
+mod tagged;
 mod translated;
 
+pub use attach::attach;
 pub use legacy::{end, release};
-pub use notice::notify;
+pub use listen::listen;
+pub use notice::{deliver, notify};
 pub use translated::{Ending, Translated, events_head};
 
 use crate::failure::{Failure, Outcome, Reason};
@@ -19,12 +28,14 @@ use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use deadline::Deadline;
 use http::{HeaderMap, HeaderValue};
-use relay::Relay;
+use relay::{Asked, Awaits, Relay};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tagged::{Tagged, Tagger};
 use tollbridge_filters::catalog::Dialect;
 use tollbridge_filters::era::Era;
+use tollbridge_filters::glance;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Carry, Effect};
@@ -36,6 +47,8 @@ pub trait Downstream: Send {
     /// Writes a piece of the body as it is.
     fn chunk(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), Gone>> + Send;
     fn end(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// A sign of life, between two events.
+    fn beat(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
     /// Ends when the client has gone.
     fn gone(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -83,6 +96,8 @@ pub struct Trace {
     /// The stream ended with an error of ours in it.
     pub broken_off: bool,
     pub response_bytes: usize,
+    /// What the answer is, as far as it was seen.
+    pub outcome: Option<glance::Outcome>,
 }
 
 /// Everything that a conversation is about.
@@ -93,17 +108,22 @@ struct Conversation<'c> {
     body: Bytes,
     /// Where it goes, if not to the endpoint's own path.
     path: Option<String>,
+    may_stay: &'c MayStay,
 }
+
+/// Whether a client would be let in now.
+pub type MayStay = dyn Fn() -> bool + Send + Sync;
 
 /// Takes a request to its server and the answer back.
 pub async fn carry<D: Downstream>(
     gateway: &Gateway,
     carry: &Carry,
     forwarded: &HeaderMap,
+    may_stay: &MayStay,
     down: &mut D,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let conversation = Conversation { gateway, carry, forwarded, body: carry.body(), path: None };
+    let conversation = Conversation { gateway, carry, forwarded, body: carry.body(), path: None, may_stay };
     let began = Instant::now();
     let done = match carry.servers.as_slice() {
         [] => Err(Stop::Rejected(Rejection::NotFound)),
@@ -122,18 +142,39 @@ impl Conversation<'_> {
         if let Some(Dialect::Rest { base }) = self.dialect(server) {
             let (conversation, deadline) = (&self.in_plain(&base)?, &mut deadline);
             let (endpoint, link) = conversation.send_to_any(&pool, down, deadline, trace).await?;
-            let (pool, endpoint) = (&pool, &endpoint);
-            let relay = Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session: false };
-            return relay.run_plain().await;
+            let (asked, pool, endpoint) = (conversation.asked(), &pool, &endpoint);
+            let relay = Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: false };
+            return relay.run_plain(self.carry).await;
         }
         match &self.carry.session {
             None => {
                 let (endpoint, link) = self.send_to_any(&pool, down, &deadline, trace).await?;
-                let (conversation, pool, endpoint, deadline) = (self, &pool, &endpoint, &mut deadline);
-                Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session: false }.run().await
+                let (asked, pool, endpoint, deadline) = (self.asked(), &pool, &endpoint, &mut deadline);
+                let down = &mut self.tagged(pool, 0, down, trace);
+                Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: false }.run().await
             }
             Some(session) => self.hold_in_session(session, &pool, down, &mut deadline, trace).await,
         }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let is_listening = self.carry.envelope.method() == "subscriptions/listen";
+        Asked {
+            gateway: self.gateway,
+            id: self.carry.envelope.id(),
+            era: self.carry.era,
+            awaits: if is_listening { Awaits::News } else { Awaits::Answer },
+            is_shaped: self.carry.calling.is_some(),
+            may_stay: self.may_stay,
+            session: None,
+        }
+    }
+
+    /// The client, as one that several servers answer, if it is one.
+    fn tagged<'d, D: Downstream>(&self, pool: &Pool, session: u32, down: &'d mut D, trace: &Trace) -> Tagged<'d, D> {
+        let bytes_max = self.gateway.live().conf.limits.response_bytes;
+        let tagger = Tagger { tags: self.carry.tags, server: pool.server.id.clone(), session };
+        Tagged::new(tagger, self.carry.envelope.id(), &trace.request_id, bytes_max, down)
     }
 
     fn dialect(&self, server: &ServerId) -> Option<Dialect> {

@@ -263,6 +263,10 @@ pub struct Limits {
     pub buffered_bytes_total: usize,
     /// An upstream's answer where it must be buffered (discovery, health, sessions).
     pub response_bytes: usize,
+    /// An event of a server's stream, where streams of several come together.
+    pub event_bytes: usize,
+    /// What waits for a client that does not read such a stream.
+    pub stream_bytes: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
     pub idle_timeout: Duration,

@@ -2,6 +2,7 @@
 //! discovers what servers offer, reloads the configuration, and lets go of idle sessions.
 
 mod gauges;
+mod heed;
 mod reload;
 mod tend;
 

@@ -26,6 +26,9 @@ pub enum Reason {
     /// -31003: it is our credential that it does not take.
     #[error("does not accept the gateway's credential (HTTP status {0}); set `auth` of this server")]
     Credential(u16),
+    /// -31001: it is the gateway that stops.
+    #[error("cannot be waited for: the gateway stops; ask again")]
+    Stopping,
     /// -31005
     #[error("is overloaded (HTTP status {status})")]
     Overloaded { status: u16, retry_after: Option<String> },
@@ -49,6 +52,11 @@ impl Failure {
 
     pub fn unavailable(server: &ServerId, why: impl Into<String>) -> Failure {
         Failure { server: server.clone(), reason: Reason::Unavailable(why.into()), outcome: Outcome::NotSent }
+    }
+
+    /// The process ends; what the server makes of the request nobody will hear.
+    pub fn stopping(server: &ServerId) -> Failure {
+        Failure { server: server.clone(), reason: Reason::Stopping, outcome: Outcome::Unknown }
     }
 
     pub fn answered(server: &ServerId, reason: Reason) -> Failure {

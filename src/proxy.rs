@@ -17,6 +17,7 @@ use crate::reply::{self, Refusal, Shape, Trouble};
 use async_trait::async_trait;
 use client::Client;
 use exchange::{Exchange, Lane};
+use http::Method;
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -25,8 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollbridge_filters::catalog::Snapshot;
 use tollbridge_filters::era::{Era, MODERN};
+use tollbridge_filters::jsonrpc;
+use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
+use tollbridge_filters::route::{Answer, Attach, Carry, Listen, Notice, Reach, Route, Stream};
 use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
@@ -137,16 +140,17 @@ impl Proxy {
         exchange.principal = Some(admitted.principal.clone());
         let ended = |key| self.gateway.sessions.is_ended(key);
         let moment = Moment { now: clock::now(), request_id: "", ended: &ended };
-        let routed = if session.req_header().method == http::Method::DELETE {
-            live.filters.on_delete(session.req_header().as_ref(), &admitted, &moment).map_err(head_only)
-        } else {
-            match body::read(session, &live.conf.limits, &mut exchange.share).await? {
+        let head = session.req_header().as_ref();
+        let routed = match head.method {
+            Method::DELETE => live.filters.on_delete(head, &admitted, &moment).map_err(head_only),
+            Method::GET => live.filters.on_stream(head, &admitted, &moment).map_err(head_only),
+            _ => match body::read(session, &live.conf.limits, &mut exchange.share).await? {
                 Ok(body) => {
                     exchange.request_bytes = body.len();
                     live.filters.on_message(session.req_header().as_ref(), &admitted, body, snapshot, &moment)
                 }
                 Err(rejection) => Err(head_only(rejection)),
-            }
+            },
         };
         self.follow(session, exchange, snapshot, routed).await
     }
@@ -165,6 +169,8 @@ impl Proxy {
                 None => self.carry(session, exchange, &carry).await,
                 Some(calling) => self.call(session, exchange, snapshot, &carry, calling).await,
             },
+            Ok(Route::Attach(attach)) => self.attach(session, exchange, &attach).await,
+            Ok(Route::Listen(listen)) => self.listen(session, exchange, &listen).await,
             Ok(Route::Show(show)) => self.show(session, exchange, snapshot, &show).await,
             Ok(Route::Change(change)) => self.change(session, exchange, *change).await,
             Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
@@ -201,13 +207,66 @@ impl Proxy {
         self.say(exchange, carry);
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
-        let mut forwarded = self.forwarded(session.req_header(), carry);
+        let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
         mirror(carry, &mut forwarded);
+        let may_stay = self.readmission(session, exchange);
         let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
         let mut client = Client::new(session, exchange);
-        let done = carry::carry(&self.gateway, carry, &forwarded, &mut client, &mut trace).await;
+        let done = carry::carry(&self.gateway, carry, &forwarded, &may_stay, &mut client, &mut trace).await;
+        self.conclude(session, exchange, carry.envelope.id(), done, trace).await
+    }
+
+    /// `GET`: a stream of a legacy session.
+    async fn attach(&self, session: &mut Session, exchange: &mut Exchange, attach: &Attach) -> Result<()> {
+        exchange.label(Lane::Carry, "session/stream");
+        exchange.era = Some(Era::Legacy);
+        let servers: Vec<ServerId> = match &attach.to {
+            Stream::One(server) => vec![server.clone()],
+            Stream::Call(mark) => vec![mark.server.clone()],
+            Stream::All(_) => Vec::new(),
+        };
+        let forwarded = self.forwarded(session.req_header(), &servers);
+        let may_stay = self.readmission(session, exchange);
+        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
+        let mut client = Client::new(session, exchange);
+        let done = carry::attach(&self.gateway, attach, &forwarded, &may_stay, &mut client, &mut trace).await;
+        self.conclude(session, exchange, None, done, trace).await
+    }
+
+    /// `subscriptions/listen` over several servers.
+    async fn listen(&self, session: &mut Session, exchange: &mut Exchange, listen: &Listen) -> Result<()> {
+        exchange.label(Lane::Carry, "subscriptions/listen");
+        exchange.era = Some(Era::Modern);
+        let servers: Vec<ServerId> = listen.parts.iter().map(|part| part.server.clone()).collect();
+        let forwarded = self.forwarded(session.req_header(), &servers);
+        let may_stay = self.readmission(session, exchange);
+        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
+        let mut client = Client::new(session, exchange);
+        let done = carry::listen(&self.gateway, listen, &forwarded, &may_stay, &mut client, &mut trace).await;
+        self.conclude(session, exchange, listen.envelope.id(), done, trace).await
+    }
+
+    /// Whether this client would be let in now: a key that is revoked counts for streams that are open as
+    /// well.
+    fn readmission(&self, session: &Session, exchange: &Exchange) -> impl Fn() -> bool + use<> {
+        let (gateway, head) = (Arc::clone(&self.gateway), session.req_header().as_owned_parts());
+        let principal = exchange.principal.as_ref().map(|principal| principal.id().to_owned());
+        move || {
+            let admission = gateway.live().filters.on_head(&head, &gateway.registry.snapshot());
+            matches!(admission, Ok(Admission::Mcp(admitted)) if Some(admitted.principal.id()) == principal.as_deref())
+        }
+    }
+
+    /// What became of a conversation, told and noted.
+    async fn conclude(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        id: Option<&str>,
+        done: std::result::Result<(), Stop>,
+        trace: Trace,
+    ) -> Result<()> {
         exchange.note(trace);
-        let id = carry.envelope.id();
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Rejected(rejection)) => self.reject(session, exchange, id, &rejection).await,
@@ -234,17 +293,25 @@ impl Proxy {
     }
 
     /// The client's headers that may go upstream: copied, because the session is written to meanwhile.
-    fn forwarded(&self, head: &RequestHeader, carry: &Carry) -> http::HeaderMap {
+    fn forwarded(&self, head: &RequestHeader, servers: &[ServerId]) -> http::HeaderMap {
         let live = self.gateway.live();
-        let servers = carry.servers.iter().filter_map(|id| live.fleet.get(id));
+        let servers = servers.iter().filter_map(|id| live.fleet.get(id));
         let configured: Vec<_> = servers.flat_map(|pool| pool.server.forward_headers.iter()).collect();
         crate::upstream::forwardable(&head.headers, &configured)
     }
 
-    /// A notice is accepted at once and handed on by itself; only `logging/setLevel` has an answer.
+    /// A notification is accepted at once and handed on by itself; an answer to what a server asked is
+    /// accepted when it has arrived. Only `logging/setLevel` has an answer of its own.
     async fn notify(&self, session: &mut Session, exchange: &mut Exchange, notice: Notice) -> Result<()> {
         exchange.label(Lane::Carry, &notice.envelope.method());
         exchange.era = Some(Era::Legacy);
+        if notice.envelope.kind() == jsonrpc::Kind::Response {
+            exchange.label(Lane::Carry, "response");
+            return match carry::deliver(&self.gateway, &notice).await {
+                Ok(()) => client::accept(session, exchange, 202).await,
+                Err(stop) => self.conclude(session, exchange, None, Err(stop), Trace::default()).await,
+            };
+        }
         let reply = matches!(notice.reach, Reach::Level(_)).then(|| answer::Body::empty_result(&notice.envelope));
         if let Reach::Level(level) = &notice.reach {
             self.gateway.sessions.upstreams(notice.session.key).set_level(level);

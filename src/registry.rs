@@ -14,12 +14,13 @@ pub use record::{Record, SetRecord};
 
 use crate::clock;
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tollbridge_filters::catalog::{Offer, Origin, Profile, Server, Sets, Snapshot, State};
 use tollbridge_filters::names::{Naming, ServerId};
+use tollbridge_filters::route::Listed;
 
 pub struct Registry {
     published: ArcSwap<Snapshot>,
@@ -40,6 +41,8 @@ struct Known {
 struct Discovered {
     server: Server,
     offer: Option<Arc<Offer>>,
+    /// The lists that the server says have changed since it was looked at.
+    announced: BTreeSet<Listed>,
 }
 
 impl Registry {
@@ -99,15 +102,27 @@ impl Registry {
             if let Some(discovered) = known.servers.get_mut(id) {
                 discovered.server.state = State::Ready;
                 discovered.offer = Some(Arc::clone(&offer));
+                discovered.count_announced();
                 discovered.publish();
             }
         });
         offer
     }
 
+    /// A server says that a list has changed. That is published with what the next look at it finds.
+    pub fn announced(&self, id: &ServerId, list: Listed) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(discovered) = known.servers.get_mut(id) {
+            discovered.announced.insert(list);
+        }
+    }
+
     fn known_already(&self, id: &ServerId, offer: &Offer) -> Option<Arc<Offer>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let discovered = known.servers.get(id).filter(|discovered| discovered.server.state == State::Ready)?;
+        if !discovered.announced.is_empty() {
+            return None;
+        }
         discovered.offer.as_ref().filter(|known| ***known == *offer).map(Arc::clone)
     }
 
@@ -144,8 +159,9 @@ impl Known {
 
 impl Discovered {
     fn nothing(id: ServerId, profile: Profile) -> Discovered {
-        let server = Server { id, state: State::Unprobed, offer: None, profile: Arc::new(profile) };
-        let mut discovered = Discovered { server, offer: None };
+        let (state, profile) = (State::Unprobed, Arc::new(profile));
+        let server = Server { id, state, offer: None, profile, announced: [0; 3] };
+        let mut discovered = Discovered { server, offer: None, announced: BTreeSet::new() };
         discovered.publish();
         discovered
     }
@@ -160,6 +176,13 @@ impl Discovered {
             self.publish();
         }
         self
+    }
+
+    fn count_announced(&mut self) {
+        let announced = std::mem::take(&mut self.announced);
+        for (list, count) in Listed::EVERY.into_iter().zip(&mut self.server.announced) {
+            *count = count.wrapping_add(u32::from(announced.contains(&list)));
+        }
     }
 
     fn lose(&mut self) {

@@ -112,6 +112,9 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::UnknownTool(_) => (200, ErrorCode::InvalidParams.code(), "unknown_tool"),
         Rejection::UnknownPrompt(_) => (200, ErrorCode::InvalidParams.code(), "unknown_prompt"),
         Rejection::UnknownResource(_) => (200, ErrorCode::InvalidParams.code(), "unknown_resource"),
+        Rejection::UnknownTask(_) => (200, ErrorCode::InvalidParams.code(), "unknown_task"),
+        Rejection::UnknownEvent => (400, ErrorCode::InvalidParams.code(), "unknown_event"),
+        Rejection::StreamTaken => (409, ErrorCode::InvalidRequest.code(), "stream_taken"),
         Rejection::Ambiguous { .. } => (200, ErrorCode::InvalidParams.code(), "ambiguous"),
         Rejection::EraUnbridged { .. } => (200, UNAVAILABLE, "era_unbridged"),
         Rejection::SurfaceOff => (404, ErrorCode::InvalidRequest.code(), "surface_off"),
@@ -188,13 +191,15 @@ pub fn failed(failure: &Failure) -> Refusal {
         Reason::Timeout(_) => (504, TIMEOUT, "upstream_timeout"),
         Reason::BadReply(_) => (502, BAD_REPLY, "upstream_bad_reply"),
         Reason::Credential(_) => (502, BAD_REPLY, "upstream_credential"),
+        Reason::Stopping => (503, UNAVAILABLE, "stopping"),
         Reason::Overloaded { .. } => (503, OVERLOADED, "upstream_overloaded"),
     };
     let header = match &failure.reason {
         Reason::Overloaded { retry_after: Some(after), .. } => Some(("Retry-After", after.clone())),
         _ => None,
     };
-    let mut data = into_map(json!({"source": "upstream", "server": failure.server.as_str()}));
+    let source = if matches!(failure.reason, Reason::Stopping) { "gateway" } else { "upstream" };
+    let mut data = into_map(json!({"source": source, "server": failure.server.as_str()}));
     let outcome = match failure.outcome {
         Outcome::NotSent => "not_sent",
         Outcome::Unknown => "unknown",

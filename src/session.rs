@@ -1,13 +1,18 @@
 //! Legacy sessions: what the servers behind a client's session answered to `initialize`. The session
 //! itself is sealed into the client's id; this is only its upstream half, and who has ended.
 
+mod handover;
 mod opened;
+mod seat;
 
-pub use opened::{Introduction, NotOpened, Opened, end_upstream, goodbye};
+pub use opened::{Introduction, NotOpened, Opened, Wishes, end_upstream, goodbye};
+pub use seat::{Kept, News, Seat};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::session::SessionKey;
 
@@ -41,7 +46,17 @@ pub struct Upstreams {
     under_way: Mutex<HashMap<String, Held>>,
     /// What `logging/setLevel` asked for last.
     level: Mutex<Option<String>>,
+    /// The resources whose changes the client wants to hear of, with the servers that have them.
+    subscribed: Mutex<HashMap<String, ServerId>>,
+    news: watch::Sender<News>,
+    /// The servers whose streams are read, or were found not to be there.
+    heeded: Mutex<BTreeSet<ServerId>>,
+    /// Streams that are open.
+    streams: AtomicUsize,
 }
+
+/// So many subscriptions of a session are made again where a server has lost them.
+const SUBSCRIPTIONS_MAX: usize = 1_000;
 
 impl Sessions {
     pub fn new(conf: &crate::conf::Session) -> Sessions {
@@ -81,7 +96,9 @@ impl Sessions {
     pub fn end(&self, key: SessionKey) -> Option<Arc<Upstreams>> {
         let mut shard = self.shard(key);
         shard.ended.insert(key, Instant::now());
-        shard.live.remove(&key)
+        let upstreams = shard.live.remove(&key)?;
+        upstreams.end();
+        Some(upstreams)
     }
 
     /// Lets go of what nobody has used for long. The sessions stay good: what they need upstream is
@@ -93,9 +110,7 @@ impl Sessions {
             shard.ended.retain(|_, since| since.elapsed() < self.max_age);
             let idle_max = self.idle_max;
             idle.append(&mut shard.displaced);
-            idle.extend(
-                shard.live.extract_if(|_, upstreams| lock(&upstreams.used).elapsed() > idle_max).map(|(_, idle)| idle),
-            );
+            idle.extend(shard.live.extract_if(|_, upstreams| upstreams.is_idle_for(idle_max)).map(|(_, idle)| idle));
         }
         idle
     }
@@ -113,7 +128,8 @@ impl Sessions {
 
 impl Shard {
     fn displace_idlest(&mut self) {
-        let idlest = self.live.iter().min_by_key(|(_, upstreams)| *lock(&upstreams.used)).map(|(key, _)| *key);
+        let quiet = self.live.iter().filter(|(_, upstreams)| !upstreams.has_streams());
+        let idlest = quiet.min_by_key(|(_, upstreams)| *lock(&upstreams.used)).map(|(key, _)| *key);
         self.displaced.extend(idlest.and_then(|key| self.live.remove(&key)));
     }
 }
@@ -125,12 +141,26 @@ impl Upstreams {
             servers: Mutex::default(),
             under_way: Mutex::default(),
             level: Mutex::default(),
+            subscribed: Mutex::default(),
+            news: watch::Sender::default(),
+            heeded: Mutex::default(),
+            streams: AtomicUsize::new(0),
         }
+    }
+
+    fn is_idle_for(&self, span: Duration) -> bool {
+        !self.has_streams() && lock(&self.used).elapsed() > span
     }
 
     /// The place of this session's session with a server; whoever finds it empty opens it.
     pub fn at(&self, server: &ServerId) -> Arc<tokio::sync::Mutex<Option<Opened>>> {
         Arc::clone(lock(&self.servers).entry(server.clone()).or_default())
+    }
+
+    /// The session's session with a server, if it is open. Waits while it is being opened.
+    pub async fn opened(&self, server: &ServerId) -> Option<Opened> {
+        let place = lock(&self.servers).get(server).map(Arc::clone)?;
+        place.lock().await.clone()
     }
 
     /// Every server with which a session may be open.
@@ -155,6 +185,28 @@ impl Upstreams {
 
     pub fn level(&self) -> Option<String> {
         lock(&self.level).clone()
+    }
+
+    /// A server has taken a subscription.
+    pub fn subscribe(&self, uri: &str, server: &ServerId) {
+        let mut subscribed = lock(&self.subscribed);
+        if subscribed.len() < SUBSCRIPTIONS_MAX {
+            subscribed.insert(uri.to_owned(), server.clone());
+        }
+    }
+
+    pub fn unsubscribe(&self, uri: &str) {
+        lock(&self.subscribed).remove(uri);
+    }
+
+    /// Who was asked to tell of a resource.
+    pub fn subscribed_at(&self, uri: &str) -> Option<ServerId> {
+        lock(&self.subscribed).get(uri).cloned()
+    }
+
+    /// What a server was asked to tell of.
+    pub fn subscriptions(&self, server: &ServerId) -> Vec<String> {
+        lock(&self.subscribed).iter().filter(|(_, at)| *at == server).map(|(uri, _)| uri.clone()).collect()
     }
 }
 

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tollbridge_filters::catalog::{Server, Snapshot};
 use tollbridge_filters::era::{Era, MODERN};
+use tollbridge_filters::jsonrpc::TASKS;
 use tollbridge_filters::path::Scope;
-use tollbridge_filters::route::Answer;
+use tollbridge_filters::route::{Answer, Listed};
 
 pub(super) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
@@ -87,20 +88,22 @@ enum Extent {
     Several,
 }
 
-/// What of a server's capabilities the gateway relays today. A legacy stream of its own (`GET`) is
-/// not there yet, so nothing is promised that would travel on it; tasks need their ids rewritten
-/// where several servers are behind one endpoint.
+/// What of a server's capabilities the gateway relays. Where several servers are behind one endpoint the
+/// gateway itself says when a list changes, and tasks of the legacy era have no ids that lead back.
 fn relayed(capabilities: &Map<String, Value>, era: Era, extent: Extent) -> Map<String, Value> {
     let mut relayed = capabilities.clone();
-    let streams = era == Era::Modern && matches!(extent, Extent::One);
-    if !streams {
-        for settings in relayed.values_mut().filter_map(Value::as_object_mut) {
-            settings.remove("listChanged");
-            settings.remove("subscribe");
+    if let Extent::One = extent {
+        return relayed;
+    }
+    for list in Listed::EVERY {
+        if let Some(Value::Object(settings)) = relayed.get_mut(list.capability()) {
+            settings.insert("listChanged".to_owned(), true.into());
         }
+    }
+    if era == Era::Legacy {
         relayed.remove("tasks");
-        if let Some(extensions) = relayed.get_mut("extensions").and_then(Value::as_object_mut) {
-            extensions.remove("io.modelcontextprotocol/tasks");
+        if let Some(Value::Object(extensions)) = relayed.get_mut("extensions") {
+            extensions.remove(TASKS);
         }
     }
     relayed

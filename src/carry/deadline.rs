@@ -24,6 +24,11 @@ impl Deadline {
         Deadline { began, at: began + span, span, last: began + most }
     }
 
+    pub(super) fn never() -> Deadline {
+        let began = Instant::now();
+        Deadline { began, at: began + NEVER, span: NEVER, last: began + NEVER }
+    }
+
     pub(super) fn at(&self) -> Instant {
         self.at
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use tollbridge_filters::json;
 use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::Carry;
 use tollbridge_filters::translate::{Told, to_rpc};
 
 impl Conversation<'_> {
@@ -28,10 +29,10 @@ impl Conversation<'_> {
     }
 }
 
-impl<D: Downstream> Relay<'_, '_, D> {
+impl<D: Downstream> Relay<'_, D> {
     /// Takes the whole answer. REST surfaces get it as it is; for MCP clients it becomes a result.
-    pub(super) async fn run_plain(mut self) -> Result<(), Stop> {
-        let done = self.plain().await;
+    pub(super) async fn run_plain(mut self, carry: &Carry) -> Result<(), Stop> {
+        let done = self.plain(carry).await;
         match &done {
             Ok(()) => self.endpoint.health.answered(),
             Err(Stop::Failed(_)) => self.pool.failed(self.endpoint),
@@ -41,14 +42,13 @@ impl<D: Downstream> Relay<'_, '_, D> {
         done
     }
 
-    async fn plain(&mut self) -> Result<(), Stop> {
+    async fn plain(&mut self, carry: &Carry) -> Result<(), Stop> {
         let status = self.link.head().map_or(502, |head| head.status.as_u16());
         self.trace.status = status;
         if let 401 | 403 = status {
             return Err(self.failed(Reason::Credential(status)));
         }
-        let body = self.whole(self.conversation.gateway.live().conf.limits.response_bytes).await?;
-        let carry = self.conversation.carry;
+        let body = self.whole(self.asked.gateway.live().conf.limits.response_bytes).await?;
         if carry.calling.is_some() {
             return self.hand_down(status, body).await;
         }

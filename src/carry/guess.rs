@@ -152,6 +152,10 @@ impl<D: Downstream> Downstream for Undecided<'_, D> {
         if self.is_decided() { self.down.end().await } else { Ok(()) }
     }
 
+    async fn beat(&mut self) -> Result<(), Gone> {
+        if self.is_decided() { self.down.beat().await } else { Ok(()) }
+    }
+
     async fn gone(&mut self) {
         self.down.gone().await;
     }

@@ -5,11 +5,13 @@ use super::deadline::Deadline;
 use super::{Conversation, Downstream, Interrupted, Relay, Stop, Trace, timed_out};
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::session::{Introduction, NotOpened, Opened, Upstreams};
+use crate::session::{Introduction, NotOpened, Opened, Upstreams, Wishes};
 use crate::upstream::{Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::HeaderMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
+use tollbridge_filters::glance;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
 use tollbridge_filters::rejection::Rejection;
@@ -27,10 +29,23 @@ impl Conversation<'_> {
         let upstreams = upstreams(self.gateway, session);
         let under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
         let done = self.hold_or_go_on(session, &upstreams, pool, down, deadline, trace).await;
+        if done.is_ok() && trace.outcome == Some(glance::Outcome::Result) {
+            self.remember(&upstreams, &pool.server.id);
+        }
         if let (Err(Stop::Gone), Some(under_way)) = (&done, under_way) {
             under_way.abandon();
         }
         done
+    }
+
+    /// What the client has subscribed to is subscribed to again where its server loses the session.
+    fn remember(&self, upstreams: &Upstreams, server: &ServerId) {
+        let envelope = &self.carry.envelope;
+        match (envelope.method().as_ref(), envelope.uri()) {
+            ("resources/subscribe", Some(uri)) => upstreams.subscribe(&uri, server),
+            ("resources/unsubscribe", Some(uri)) => upstreams.unsubscribe(&uri),
+            _ => {}
+        }
     }
 
     /// Where a server has lost its session, reading may go on in a new one, unseen. For anything
@@ -48,8 +63,9 @@ impl Conversation<'_> {
         loop {
             let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
             let in_session = opened.id.is_some();
-            let (conversation, endpoint) = (self, &endpoint);
-            match (Relay { conversation, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
+            let (asked, endpoint) = (self.asked(), &endpoint);
+            let down = &mut self.tagged(pool, opened.mark(), down, trace);
+            match (Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
                 done => return done,
             }
@@ -115,7 +131,7 @@ impl Conversation<'_> {
 }
 
 /// Whether a server does not know a session that it gave.
-async fn is_gone(pool: &Pool, endpoint: &InFlight, opened: &Opened) -> bool {
+pub(super) async fn is_gone(pool: &Pool, endpoint: &InFlight, opened: &Opened) -> bool {
     let ping = Question::ping(&opened.version, opened.id.as_deref());
     let ping = Question { headers: Some(&opened.headers), ..ping };
     let answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
@@ -124,7 +140,7 @@ async fn is_gone(pool: &Pool, endpoint: &InFlight, opened: &Opened) -> bool {
 
 /// The session's session with a server, opened if need be. Others who need it wait; it is opened
 /// once.
-async fn open(
+pub(super) async fn open(
     pool: &Pool,
     upstreams: &Upstreams,
     client: &Introduction<'_>,
@@ -144,13 +160,18 @@ async fn open(
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
+    upstreams.opens(&pool.server.id);
     let mut tried = Vec::new();
     let mut why = NotOpened::Otherwise("it has no address; is its name resolved?".to_owned());
     // Opening may be repeated: at worst there is a session that nobody uses.
     while let Some(endpoint) = pool.pick(&tried).or_else(|| pool.pick(&[])) {
-        match open_at(pool, &endpoint, client, upstreams.level().as_deref(), deadline).await {
+        let wishes = Wishes { level: upstreams.level(), subscriptions: upstreams.subscriptions(&pool.server.id) };
+        match open_at(pool, &endpoint, client, &wishes, deadline).await {
             Ok(opened) => {
                 *slot = Some(opened.clone());
+                // Whoever hears of it looks into the slot.
+                drop(slot);
+                upstreams.has_opened(&pool.server.id).await;
                 return Ok((endpoint, opened));
             }
             Err(reason) => {
@@ -179,12 +200,12 @@ async fn open_at(
     pool: &Pool,
     endpoint: &InFlight,
     client: &Introduction<'_>,
-    level: Option<&str>,
+    wishes: &Wishes,
     deadline: &Deadline,
 ) -> Result<Opened, NotOpened> {
     let opening = async {
         let _turn = endpoint.openings.acquire().await.map_err(|closed| closed.to_string())?;
-        Opened::open(&pool.server, endpoint, client, level).await
+        Opened::open(&pool.server, endpoint, client, wishes).await
     };
     let given_up = async {
         loop {
@@ -205,22 +226,30 @@ async fn open_at(
     }
 }
 
-/// Behind `/mcp/{server}` the client's capabilities are passed as they are: what the server asks in
-/// the course of a call reaches the client and the answer comes back. Behind `/mcp` that is not
-/// there yet, so nothing is declared that could not be kept.
-fn introduction<'i>(session: &'i Session, headers: &'i HeaderMap) -> Introduction<'i> {
+/// What the client can do is declared for it: what a server asks in the course of a call reaches the
+/// client, and the answer comes back. Tasks of the client's it would not find behind several servers.
+pub(super) fn introduction<'i>(session: &'i Session, headers: &'i HeaderMap) -> Introduction<'i> {
     let capabilities = match session.scope {
-        Scope::One(_) => session.capabilities.as_str(),
-        Scope::All | Scope::Set(_) => "{}",
+        Scope::One(_) => Cow::Borrowed(session.capabilities.as_str()),
+        Scope::All | Scope::Set(_) => without_tasks(&session.capabilities),
     };
     Introduction { version: &session.version, capabilities, client_info: &session.client_info, headers }
+}
+
+fn without_tasks(capabilities: &str) -> Cow<'_, str> {
+    let sent = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(capabilities);
+    let mut sent = sent.unwrap_or_default();
+    match sent.remove("tasks") {
+        Some(_) => Cow::Owned(serde_json::Value::Object(sent).to_string()),
+        None => Cow::Borrowed(capabilities),
+    }
 }
 
 fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
     gateway.sessions.upstreams(session.key)
 }
 
-async fn forget(upstreams: &Upstreams, server: &ServerId) {
+pub(super) async fn forget(upstreams: &Upstreams, server: &ServerId) {
     upstreams.at(server).lock().await.take();
 }
 

@@ -1,14 +1,19 @@
-//! The messages of a legacy session that are no requests: notifications, and clients' answers to what
-//! servers asked. Nobody waits for what becomes of them.
+//! The messages of a legacy session that are no requests: notifications, of which nobody waits for what
+//! becomes of them, and clients' answers to what servers asked, which must arrive.
 
+use super::Stop;
+use super::legacy::forget;
+use crate::failure::{Failure, Reason};
 use crate::gateway::Gateway;
 use crate::session::Opened;
 use crate::upstream::{Fault, Head, Link, Pool};
 use std::sync::Arc;
+use tollbridge_filters::names::ServerId;
 use tollbridge_filters::permit;
+use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Notice, Reach};
 
-/// Hands a notification, or the answer to a server's request, to the servers of the session.
+/// Hands a notification to the servers of the session that it is meant for.
 pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
     let Some(upstreams) = gateway.sessions.known(notice.session.key) else {
         return;
@@ -20,10 +25,9 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
         let meant = match &notice.reach {
             Reach::Opened | Reach::Level(_) => true,
             Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
+            Reach::Asker(asker) => *asker == server,
         };
-        let may =
-            gateway.registry.snapshot().server(&server).is_some_and(|known| permit::execute(&notice.principal, known));
-        if !meant || !may {
+        if !meant || !may_reach(&gateway, &notice, &server) {
             continue;
         }
         // A place that is locked is just being opened: its server does not know the session yet. But
@@ -35,18 +39,54 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
         let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
             continue;
         };
-        if let Err(why) = tell(&pool, &opened, &notice).await {
+        if let Err(why) = hand_on(&pool, &opened, &notice).await {
             tracing::info!(%server, %why, "a notification could not be handed on");
         }
     }
 }
 
-async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), String> {
-    let endpoint = pool.at(opened.addr).ok_or("its endpoint is gone")?;
-    if let Reach::Level(level) = &notice.reach {
-        return opened.set_level(&pool.server, &endpoint, level).await;
+/// Takes a client's answer to the server that asked, and says whether it arrived.
+pub async fn deliver(gateway: &Gateway, notice: &Notice) -> Result<(), Stop> {
+    let lost = || Stop::Rejected(Rejection::SessionNotFound);
+    let upstreams = gateway.sessions.known(notice.session.key).ok_or_else(lost)?;
+    let asker = match &notice.reach {
+        Reach::Asker(asker) => Some(asker.clone()),
+        // There is but one behind this endpoint.
+        _ => upstreams.servers().into_iter().next().map(|(server, _)| server),
+    };
+    let server = asker.filter(|server| may_reach(gateway, notice, server)).ok_or_else(lost)?;
+    let opened = upstreams.opened(&server).await.ok_or_else(lost)?;
+    let pool = gateway.pool(&server).ok_or_else(lost)?;
+    let failed = |reason| Stop::Failed(Failure::answered(&server, reason));
+    match tell(&pool, &opened, notice).await {
+        Ok(200..=299) => Ok(()),
+        Ok(400 | 404) if opened.id.is_some() => {
+            forget(&upstreams, &server).await;
+            Err(lost())
+        }
+        Ok(status) => Err(failed(Reason::BadReply(format!("HTTP status {status} to the client's answer")))),
+        Err(why) => Err(failed(Reason::Unavailable(why))),
     }
-    let body = notice.envelope.body().clone();
+}
+
+fn may_reach(gateway: &Gateway, notice: &Notice, server: &ServerId) -> bool {
+    gateway.registry.snapshot().server(server).is_some_and(|known| permit::execute(&notice.principal, known))
+}
+
+async fn hand_on(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), String> {
+    match &notice.reach {
+        Reach::Level(level) => {
+            let endpoint = pool.at(opened.addr).ok_or("its endpoint is gone")?;
+            opened.set_level(&pool.server, &endpoint, level).await
+        }
+        _ => tell(pool, opened, notice).await.map(drop),
+    }
+}
+
+/// Sends it, and gives the status of the answer.
+async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<u16, String> {
+    let endpoint = pool.at(opened.addr).ok_or("its endpoint is gone")?;
+    let body = notice.body();
     let fields = opened.fields();
     let head = Head {
         verb: "POST",
@@ -58,10 +98,10 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<(), Strin
     };
     let told = async {
         let mut link = Link::send(&endpoint, &head, body).await?;
-        link.answer().await?;
+        let status = link.answer().await?.status.as_u16();
         while link.chunk().await?.is_some() {}
         link.close().await;
-        Ok::<(), Fault>(())
+        Ok::<u16, Fault>(status)
     };
     let told = tokio::time::timeout(pool.server.timeout.call, told).await;
     told.map_err(|_| "no answer in time".to_owned())?.map_err(|fault| fault.to_string())

@@ -2,17 +2,23 @@
 //! error that says who failed.
 
 use super::deadline::Deadline;
-use super::{AnswerHead, Conversation, Downstream, Stop, Trace, timed_out};
+use super::{AnswerHead, Downstream, MayStay, Stop, Trace, timed_out};
 use crate::failure::{Failure, Reason};
+use crate::gateway::Gateway;
 use crate::reply;
+use crate::server::Stage;
+use crate::session::Upstreams;
 use crate::upstream::{Endpoint, Fault, Link, Pool};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use memchr::memmem;
-use tollbridge_filters::glance::{Outline, Watch};
+use std::time::Instant;
+use tollbridge_filters::era::Era;
+use tollbridge_filters::glance::{Outline, Watch, Word};
 use tollbridge_filters::headers::media_type;
 use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::sse;
 
 /// A JSON answer up to this size is complete before its head goes down, so that half of it is an
 /// error and not half an answer. Larger ones are handed on as they come.
@@ -26,9 +32,9 @@ enum Form {
     Other,
 }
 
-/// That somebody calls too often says nothing about the endpoint's health.
+/// That somebody calls too often, or that we stop, says nothing about the endpoint's health.
 fn counts(failure: &Failure) -> bool {
-    !matches!(failure.reason, Reason::Overloaded { status: 429, .. })
+    !matches!(failure.reason, Reason::Overloaded { status: 429, .. } | Reason::Stopping)
 }
 
 fn read_head(link: &Link) -> (AnswerHead, Form) {
@@ -44,9 +50,33 @@ fn read_head(link: &Link) -> (AnswerHead, Form) {
     (AnswerHead { status, content_type, content_length: length, retry_after: field(RETRY_AFTER) }, form)
 }
 
+/// What an answer is the answer to.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) gateway: &'a Gateway,
+    /// As it was sent.
+    pub(super) id: Option<&'a str>,
+    pub(super) era: Era,
+    pub(super) awaits: Awaits,
+    /// Whether the caller hears of failures in words of its own.
+    pub(super) is_shaped: bool,
+    /// Whether the client may still read what it reads, asked now and then.
+    pub(super) may_stay: &'a MayStay,
+    /// The session with which a stream of news ends.
+    pub(super) session: Option<&'a Upstreams>,
+}
+
+/// What a stream is open for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    Answer,
+    /// News, as long as both sides like.
+    News,
+}
+
 /// An answer on its way from the server to the client.
-pub(super) struct Relay<'r, 'c, D> {
-    pub(super) conversation: &'r Conversation<'c>,
+pub(super) struct Relay<'r, D> {
+    pub(super) asked: Asked<'r>,
     pub(super) pool: &'r Pool,
     pub(super) endpoint: &'r Endpoint,
     pub(super) link: Link,
@@ -57,7 +87,7 @@ pub(super) struct Relay<'r, 'c, D> {
     pub(super) in_session: bool,
 }
 
-impl<D: Downstream> Relay<'_, '_, D> {
+impl<D: Downstream> Relay<'_, D> {
     pub(super) async fn run(mut self) -> Result<(), Stop> {
         let done = self.answer().await;
         if self.trace.broken_off {
@@ -89,19 +119,50 @@ impl<D: Downstream> Relay<'_, '_, D> {
         }
     }
 
-    /// An event stream: every chunk goes on when it comes.
+    /// An event stream: every chunk goes on when it comes. While none comes, signs of life do.
     async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
-        let mut watch = Watch::default();
+        let Asked { gateway, awaits, session, .. } = self.asked;
+        let heartbeat = gateway.live().conf.limits.heartbeat;
+        let last_stage = if awaits == Awaits::News { Stage::Closed } else { Stage::Ending };
+        let stops = async {
+            tokio::select! {
+                () = gateway.lifecycle.reached(last_stage) => {}
+                () = ends(session) => {}
+            }
+        };
+        tokio::pin!(stops);
+        let (mut watch, mut changes) = (Watch::default(), self.changes());
+        let mut beat = Instant::now() + heartbeat;
         loop {
-            match self.next().await {
+            let next = tokio::select! {
+                biased;
+                next = self.next() => next,
+                () = &mut stops => return self.stop(&watch).await,
+                () = tokio::time::sleep_until(beat.into()) => {
+                    beat = Instant::now() + heartbeat;
+                    if awaits == Awaits::News && !(self.asked.may_stay)() {
+                        return self.stop(&watch).await;
+                    }
+                    if watch.is_between_events() {
+                        self.down.beat().await?;
+                    }
+                    continue;
+                }
+            };
+            match next {
                 Ok(Some(chunk)) => {
                     self.deadline.extend();
+                    beat = Instant::now() + heartbeat;
                     watch.push(&chunk);
+                    self.trace.outcome = watch.outcome();
+                    if changes.as_mut().is_some_and(|changes| changes.ends_in(&chunk)) {
+                        self.look_anew().await;
+                    }
                     self.pass(chunk).await?;
                 }
-                Ok(None) if watch.has_answer() || !self.must_answer() => return Ok(self.down.end().await?),
+                Ok(None) if self.may_end(&watch) => return Ok(self.down.end().await?),
                 Ok(None) => {
                     let reason = Reason::BadReply("its stream ended without an answer".to_owned());
                     return self.end_stream(Failure::answered(&self.pool.server.id, reason), &watch).await;
@@ -113,25 +174,56 @@ impl<D: Downstream> Relay<'_, '_, D> {
     }
 
     /// A stream holds the answer, or the request is lost (MCP 2026-07-28, Streamable HTTP). In the legacy
-    /// era it may end before it and go on elsewhere, but elsewhere is not there yet.
-    fn must_answer(&self) -> bool {
-        self.conversation.carry.envelope.method() != "subscriptions/listen"
+    /// era it may end before, and go on where the client asks for the rest (MCP 2025-11-25, Resumability).
+    fn may_end(&self, watch: &Watch) -> bool {
+        match (self.asked.awaits, self.asked.era) {
+            (Awaits::News, _) => true,
+            (Awaits::Answer, Era::Modern) => watch.has_answer(),
+            (Awaits::Answer, Era::Legacy) => watch.has_answer() || watch.has_id() && !self.asked.is_shaped,
+        }
+    }
+
+    /// Modern streams have no business with lists but those that were asked for.
+    fn changes(&self) -> Option<Word> {
+        let Asked { awaits, era, .. } = self.asked;
+        (era == Era::Legacy || awaits == Awaits::News).then(|| Word::new("/list_changed"))
+    }
+
+    /// What a client lists when it hears that a list has changed is what is listed then.
+    async fn look_anew(&self) {
+        let most = self.asked.gateway.live().conf.discovery.timeout;
+        self.pool.renewal.look(most).await;
+    }
+
+    /// The gateway ends the stream: the process stops, or the client may not listen any more.
+    async fn stop(&mut self, watch: &Watch) -> Result<(), Stop> {
+        match (self.asked.awaits, self.asked.era, self.asked.id) {
+            (Awaits::News, Era::Legacy, _) | (Awaits::News, _, None) if watch.is_between_events() => {}
+            (Awaits::News, Era::Modern, Some(id)) if watch.is_between_events() => {
+                let event = sse::Event::message(super::listen::farewell(id)).write();
+                self.pass(event.into()).await?;
+            }
+            _ => return self.end_stream(Failure::stopping(&self.pool.server.id), watch).await,
+        }
+        Ok(self.down.end().await?)
     }
 
     /// The stream broke off: the client is told in the stream, if that can be done without making
     /// a whole event out of half a one.
     async fn end_stream(&mut self, failure: Failure, watch: &Watch) -> Result<(), Stop> {
-        let id = self.conversation.carry.envelope.id();
         if !watch.is_between_events() {
             return Err(Stop::Broken(failure));
         }
         // Callers of other surfaces are told in their own words.
-        if self.conversation.carry.calling.is_some() {
+        if self.asked.is_shaped {
             return Err(Stop::Failed(failure));
         }
-        let error = reply::failed(&failure).body(id, &self.trace.request_id);
-        let event = [b"event: message\ndata: ".as_slice(), &error, b"\n\n"].concat();
-        self.pass(event.into()).await?;
+        // Who resumes gets the rest; who hears news hears that there are no more.
+        if !(self.asked.era == Era::Legacy && (watch.has_id() || self.asked.awaits == Awaits::News)) {
+            let error = reply::failed(&failure).body(self.asked.id, &self.trace.request_id);
+            let event = sse::Event::message(String::from_utf8_lossy(&error)).write();
+            self.pass(event.into()).await?;
+        }
         self.down.end().await?;
         tracing::info!(server = %self.pool.server.id, %failure, "an event stream broke off");
         self.trace.broken_off = true;
@@ -150,6 +242,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
                     bytes += chunk.len();
                     outline.push(&chunk);
                     held.push(chunk);
+                    self.trace.outcome = outline.outcome();
                 }
             }
             if bytes > HELD_BYTES_MAX {
@@ -196,7 +289,7 @@ impl<D: Downstream> Relay<'_, '_, D> {
             return Err(self.failed(Reason::Credential(status)));
         }
         let body = match form {
-            Form::Json => self.whole(self.conversation.gateway.live().conf.limits.response_bytes).await?,
+            Form::Json => self.whole(self.asked.gateway.live().conf.limits.response_bytes).await?,
             Form::Events | Form::Other => Bytes::new(),
         };
         let speaks = memmem::find(&body, b"\"jsonrpc\"").is_some() && memmem::find(&body, b"\"error\"").is_some();
@@ -210,8 +303,8 @@ impl<D: Downstream> Relay<'_, '_, D> {
                     self.pool.failed(self.endpoint);
                 }
                 // In a session 404 says that the session is gone, and it is not.
-                let in_session = self.conversation.carry.session.is_some();
-                let status = if in_session && status == 404 { 200 } else { status };
+                let is_legacy = self.asked.era == Era::Legacy;
+                let status = if is_legacy && status == 404 { 200 } else { status };
                 self.down.begin(AnswerHead { status, content_length: Some(body.len() as u64), ..head }).await?;
                 self.pass(body).await?;
                 Ok(self.down.end().await?)
@@ -264,6 +357,15 @@ impl<D: Downstream> Relay<'_, '_, D> {
 
     pub(super) fn failed(&self, reason: Reason) -> Stop {
         Stop::Failed(Failure::answered(&self.pool.server.id, reason))
+    }
+}
+
+/// Waits until the client ends its session.
+async fn ends(session: Option<&Upstreams>) {
+    match session {
+        // The sender lives as long as the session is held.
+        Some(session) => _ = session.news().wait_for(|news| news.ended).await,
+        None => std::future::pending().await,
     }
 }
 

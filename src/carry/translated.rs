@@ -142,7 +142,7 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
                 Vec::new()
             }
             Answer::Events(events) => match events.push(&chunk, self.bytes_max) {
-                Ok(messages) => messages,
+                Ok(events) => events.into_iter().filter_map(|event| event.data).collect(),
                 Err(too_large) => {
                     self.bytes = too_large.0 + 1;
                     Vec::new()
@@ -161,6 +161,10 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
 
     async fn end(&mut self) -> Result<(), Gone> {
         Ok(())
+    }
+
+    async fn beat(&mut self) -> Result<(), Gone> {
+        if self.streams { self.down.beat().await } else { Ok(()) }
     }
 
     async fn gone(&mut self) {

@@ -1,11 +1,12 @@
 //! Looking after one pool: its addresses, its health, and what its server offers.
 
+use super::heed::keep_heeding;
 use crate::gateway::Gateway;
 use crate::registry::{Found, discover};
 use crate::upstream::{Pool, Vigour};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use tollbridge_filters::arguments::Validation;
 use tollbridge_filters::catalog::{Kind, Offer};
@@ -18,6 +19,9 @@ const RESOLVE_FIRST: Duration = Duration::from_secs(1);
 /// A server that does not answer is discovered again soon, then less and less often.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(5);
+
+/// From one look that a server has asked for to the next.
+const RENEW_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) async fn tend(gateway: Arc<Gateway>, pool: Arc<Pool>, looked_at: mpsc::Sender<()>) {
     let presence = Presence { is_up: AtomicBool::new(true), came_back: Notify::new() };
@@ -33,6 +37,7 @@ pub(super) async fn tend(gateway: Arc<Gateway>, pool: Arc<Pool>, looked_at: mpsc
         keep_checking(&gateway, &pool, &presence),
         keep_examining(&gateway, &pool, &presence),
         keep_resolving(&pool),
+        keep_heeding(&gateway, &pool),
     );
 }
 
@@ -50,6 +55,7 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
     let mut said = None;
     loop {
         let conf = gateway.live().conf.discovery;
+        let (look, began) = (pool.renewal.begin(), Instant::now());
         let wait = match discover(pool, before.as_deref(), conf.timeout).await {
             Ok(Found { offer, doubt }) => {
                 let offer = if before.as_deref() == Some(&offer) { offer } else { compiled(gateway, offer).await };
@@ -74,6 +80,7 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
                 jittered(retry)
             }
         };
+        pool.renewal.end(look);
         if let Some(looked_at) = is_first.take() {
             // The listener may have stopped waiting for us.
             let _ = looked_at.try_send(());
@@ -81,6 +88,8 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = presence.came_back.notified() => {}
+            // A server that says so all the time is not asked all the time.
+            () = pool.renewal.wanted() => tokio::time::sleep_until((began + RENEW_EVERY).into()).await,
         }
     }
 }
@@ -149,7 +158,7 @@ fn report(gateway: &Gateway, pool: &Pool, presence: &Presence) {
 }
 
 /// Within a tenth of the span, so that many gateways and servers do not move in step.
-fn jittered(span: Duration) -> Duration {
+pub(super) fn jittered(span: Duration) -> Duration {
     let random: f64 = crate::answer::random(|bytes| f64::from(u32::from_be_bytes(bytes))) / f64::from(u32::MAX);
     span.mul_f64(0.9 + 0.2 * random)
 }

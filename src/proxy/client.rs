@@ -235,6 +235,10 @@ impl Downstream for Client<'_> {
         self.session.write_response_body(None, true).await.map_err(|_| Gone)
     }
 
+    async fn beat(&mut self) -> std::result::Result<(), Gone> {
+        self.chunk(Bytes::from_static(b": heartbeat\n\n")).await
+    }
+
     async fn gone(&mut self) {
         // Whatever it says, end of stream, an error or more bytes, this client is not listening.
         let _ = self.session.downstream_session.read_body_or_idle(true).await;

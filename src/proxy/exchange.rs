@@ -225,7 +225,7 @@ fn millis(span: Duration) -> f64 {
 
 /// A method as a label: those of the protocol, and `other`.
 fn bounded(method: &str) -> &'static str {
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 25] = [
         "tools/call",
         "tools/list",
         "prompts/get",
@@ -246,6 +246,11 @@ fn bounded(method: &str) -> &'static str {
         "notifications/progress",
         "notifications/roots/list_changed",
         "session/end",
+        "session/stream",
+        "response",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
     ];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
 }

@@ -136,7 +136,13 @@ impl Visit<'_> {
     }
 
     async fn modern(&mut self, eras: Eras) -> Result<Offer, Unanswered> {
-        let result = self.result(&Question::discover()).await?;
+        let question = Question::discover();
+        let mut answer = self.ask(&question).await?;
+        // Who refuses a revision and names what it speaks is to be asked again (MCP 2026-07-28, Versioning).
+        if matches!(&answer.reply, Reply::Error { supported, .. } if supported.iter().any(|known| known == MODERN)) {
+            answer = self.ask(&question).await?;
+        }
+        let result = object(question.method, answer)?;
         let speaks = result.get("supportedVersions").and_then(Value::as_array);
         if !speaks.is_some_and(|versions| versions.iter().any(|version| version == MODERN)) {
             return Err(Unanswered::Refused(format!("it does not list {MODERN} among its supportedVersions")));
@@ -232,10 +238,6 @@ impl Visit<'_> {
         let (method, pages, bytes) = (kind.list_method(), PAGES_MAX, LIST_BYTES_MAX);
         self.doubt = Some(Doubt::lasting(format!("{method} goes on after {pages} pages or {bytes} bytes")));
         Ok(entries)
-    }
-
-    async fn result(&self, question: &Question<'_>) -> Result<Map<String, Value>, Unanswered> {
-        object(question.method, self.ask(question).await?)
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, Unanswered> {

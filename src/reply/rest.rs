@@ -300,6 +300,7 @@ fn common(trouble: Trouble<'_>) -> (u16, &'static str) {
             Reason::Timeout(_) => (504, "upstream_timeout"),
             Reason::BadReply(_) => (502, "upstream_bad_reply"),
             Reason::Credential(_) => (502, "upstream_credential"),
+            Reason::Stopping => (503, "stopping"),
             Reason::Overloaded { .. } => (503, "upstream_overloaded"),
         },
         Trouble::Rejected(rejection) => rejected(rejection),
@@ -356,6 +357,9 @@ fn rejected(rejection: &Rejection) -> (u16, &'static str) {
         Rejection::UnknownTool(_) => (404, "tool_not_found"),
         Rejection::UnknownPrompt(_) => (404, "prompt_not_found"),
         Rejection::UnknownResource(_) => (404, "resource_not_found"),
+        Rejection::UnknownTask(_) => (404, "task_not_found"),
+        Rejection::UnknownEvent => (400, "unknown_event"),
+        Rejection::StreamTaken => (409, "stream_taken"),
         Rejection::Ambiguous { .. } => (409, "ambiguous_tool"),
         Rejection::EraUnbridged { .. } => (502, "era_unbridged"),
     }

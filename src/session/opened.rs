@@ -5,6 +5,8 @@ use crate::conf::Server;
 use crate::upstream::{Endpoint, Fault, Fields, Head, InFlight, Link, Question, Reply, lasting};
 use bytes::Bytes;
 use http::HeaderMap;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ pub struct Opened {
     /// Those of the client's headers that this server is to get (`forward_headers`), as they were when
     /// the session was opened. What belongs to a session carries them, whoever sends it.
     pub headers: Arc<HeaderMap>,
-    has_logging: bool,
+    pub(super) has_logging: bool,
 }
 
 /// Why a server opened no session.
@@ -43,9 +45,17 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What the client declared, to be declared for it, and its headers that may go upstream.
 pub struct Introduction<'i> {
     pub version: &'i str,
-    pub capabilities: &'i str,
+    pub capabilities: Cow<'i, str>,
     pub client_info: &'i str,
     pub headers: &'i HeaderMap,
+}
+
+/// What the client has asked for in its session so far, beside its requests.
+#[derive(Default)]
+pub struct Wishes {
+    pub level: Option<String>,
+    /// URIs of resources.
+    pub subscriptions: Vec<String>,
 }
 
 impl Opened {
@@ -54,10 +64,10 @@ impl Opened {
         server: &Server,
         endpoint: &InFlight,
         client: &Introduction<'_>,
-        level: Option<&str>,
+        wishes: &Wishes,
     ) -> Result<Opened, NotOpened> {
         let opened = Opened::begin(server, endpoint, client).await?;
-        if let Err(why) = opened.settle(server, endpoint, level).await {
+        if let Err(why) = opened.settle(server, endpoint, wishes).await {
             // Nobody will ever use it.
             opened.end(server, endpoint).await;
             return Err(why.into());
@@ -67,7 +77,7 @@ impl Opened {
 
     async fn begin(server: &Server, endpoint: &Endpoint, client: &Introduction<'_>) -> Result<Opened, NotOpened> {
         let headers = Arc::new(lasting(client.headers, server));
-        let initialize = Question::initialize(client.version, client.capabilities, client.client_info);
+        let initialize = Question::initialize(client.version, &client.capabilities, client.client_info);
         let initialize = Question { headers: Some(&headers), ..initialize };
         let answer = initialize.ask(server, endpoint, server.timeout.call).await?;
         let result = match &answer.reply {
@@ -81,17 +91,29 @@ impl Opened {
         Ok(Opened { addr: endpoint.addr, version, id: answer.session, headers, has_logging })
     }
 
-    async fn settle(&self, server: &Server, endpoint: &Endpoint, level: Option<&str>) -> Result<(), String> {
+    async fn settle(&self, server: &Server, endpoint: &Endpoint, wishes: &Wishes) -> Result<(), String> {
         let initialized = Question::initialized(&self.version, self.id.as_deref());
         let initialized = Question { headers: Some(&self.headers), ..initialized };
         // Saying it twice is no harm, and a busy server may close a connection that it takes for idle.
         if initialized.ask(server, endpoint, server.timeout.call).await.is_err() {
             initialized.ask(server, endpoint, server.timeout.call).await?;
         }
-        match level {
-            Some(level) => self.set_level(server, endpoint, level).await,
-            None => Ok(()),
+        if let Some(level) = &wishes.level {
+            self.set_level(server, endpoint, level).await?;
         }
+        for uri in &wishes.subscriptions {
+            let subscribe = Question::subscribe(&self.version, self.id.as_deref(), uri);
+            let subscribe = Question { headers: Some(&self.headers), ..subscribe };
+            // It may not have it any more; then it says so to whoever reads it.
+            subscribe.ask(server, endpoint, server.timeout.call).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells this session from another one with the same server, in what clients hold.
+    pub fn mark(&self) -> u32 {
+        let digest = Sha256::digest(self.id.as_deref().unwrap_or_default());
+        digest.iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte))
     }
 
     pub async fn set_level(&self, server: &Server, endpoint: &Endpoint, level: &str) -> Result<(), String> {

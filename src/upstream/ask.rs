@@ -2,8 +2,9 @@
 //! one request, its answer read whole, within a limit and a deadline.
 
 use super::endpoint::Endpoint;
+use super::events::{EventStream, Opening};
 use super::head::{Fields, Head};
-use super::link::Link;
+use super::link::{Fault, Link};
 use crate::conf::Server;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -45,6 +46,8 @@ pub enum Reply {
     Error {
         code: i64,
         message: String,
+        /// `data.supported`, which comes with a revision that is refused.
+        supported: Vec<String>,
     },
     /// No JSON-RPC answer to what was asked.
     Nothing,
@@ -54,7 +57,7 @@ impl Reply {
     /// What an answer without a result says.
     pub fn refusal(&self, method: &str, status: u16) -> String {
         match self {
-            Reply::Error { code, message } => format!("{method} was answered with error {code} ({message})"),
+            Reply::Error { code, message, .. } => format!("{method} was answered with error {code} ({message})"),
             _ => format!("{method} was answered with HTTP status {status} and no result"),
         }
     }
@@ -77,16 +80,26 @@ impl Question<'_> {
         }
     }
 
-    async fn exchange(&self, server: &Server, endpoint: &Endpoint) -> Asked {
-        let body = self.body();
-        let fields = Fields {
+    fn fields(&self) -> Fields<'_> {
+        Fields {
             era: self.era,
             version: self.version,
             session: self.session,
             method: self.method,
             name: None,
             forwarded: self.headers,
-        };
+        }
+    }
+
+    /// The same, where the answer is a stream that is read as it comes.
+    pub async fn open(&self, server: &Server, endpoint: &Endpoint, event_bytes_max: usize) -> Result<Opening, Fault> {
+        let (body, fields) = (self.body(), self.fields());
+        let head = Head { verb: "POST", server, endpoint, path: &endpoint.path, fields, body_bytes: body.len() };
+        EventStream::open(endpoint, &head, body, event_bytes_max).await
+    }
+
+    async fn exchange(&self, server: &Server, endpoint: &Endpoint) -> Asked {
+        let (body, fields) = (self.body(), self.fields());
         let head = Head { verb: "POST", server, endpoint, path: &endpoint.path, fields, body_bytes: body.len() };
         let began = Instant::now();
         let mut link = Link::send(endpoint, &head, body).await.map_err(|fault| fault.to_string())?;
@@ -121,7 +134,8 @@ impl Question<'_> {
     async fn read_events(&self, link: &mut Link) -> Result<Reply, String> {
         let mut events = Events::default();
         while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
-            for data in events.push(&chunk, RESPONSE_BYTES_MAX).map_err(|error| error.to_string())? {
+            let complete = events.push(&chunk, RESPONSE_BYTES_MAX).map_err(|error| error.to_string())?;
+            for data in complete.into_iter().filter_map(|event| event.data) {
                 if let Some(reply) = self.reply(data.as_bytes()) {
                     return Ok(reply);
                 }
@@ -136,7 +150,7 @@ impl Question<'_> {
         let message: Message = serde_json::from_slice(message).ok()?;
         match (message.result, message.error) {
             (Some(result), None) if message.id == self.id.map(serde_json::Value::from) => Some(Reply::Result(result)),
-            (None, Some(error)) => Some(Reply::Error { code: error.code, message: error.message }),
+            (None, Some(error)) => Some(error.into()),
             _ => None,
         }
     }
@@ -154,4 +168,14 @@ struct ErrorObject {
     code: i64,
     #[serde(default)]
     message: String,
+    data: Option<serde_json::Value>,
+}
+
+impl From<ErrorObject> for Reply {
+    fn from(error: ErrorObject) -> Reply {
+        let supported = error.data.as_ref().and_then(|data| data.get("supported")?.as_array());
+        let supported = supported.into_iter().flatten().filter_map(|version| version.as_str());
+        let supported = supported.map(str::to_owned).collect();
+        Reply::Error { code: error.code, message: error.message, supported }
+    }
 }

@@ -82,10 +82,14 @@ impl Head<'_> {
     /// are encoded here.
     fn each(&self, put: &mut dyn FnMut(&str, &[u8])) {
         put("Host", self.endpoint.authority.as_bytes());
-        put("Accept", b"application/json, text/event-stream");
+        let is_stream = self.verb == "GET";
+        let accept: &[u8] = if is_stream { b"text/event-stream" } else { b"application/json, text/event-stream" };
+        put("Accept", accept);
         put("Accept-Encoding", b"identity");
-        put("Content-Type", b"application/json");
-        put("Content-Length", self.body_bytes.to_string().as_bytes());
+        if !is_stream {
+            put("Content-Type", b"application/json");
+            put("Content-Length", self.body_bytes.to_string().as_bytes());
+        }
         self.protocol(put);
         for (name, value) in &self.server.credentials {
             put(name.as_str(), value.as_bytes());

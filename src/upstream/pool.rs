@@ -6,6 +6,7 @@ use super::endpoint::{Endpoint, InFlight};
 use super::guard::Blocked;
 use super::health::Vigour;
 use super::probe::McpCheck;
+use super::renewal::Renewal;
 use crate::conf::{Endpoints, Server};
 use arc_swap::ArcSwap;
 use pingora_load_balancing::{Backend, Backends};
@@ -39,6 +40,8 @@ pub struct Pool {
     turn: AtomicUsize,
     /// Rung when an endpoint became suspect, also by calls that began at a pool before this one.
     pub(crate) alarm: Arc<Notify>,
+    /// For who heard that the server offers something else; kept like the alarm.
+    pub renewal: Arc<Renewal>,
 }
 
 fn heirs(server: &Server, before: &Pool) -> Vec<Arc<Endpoint>> {
@@ -66,7 +69,8 @@ impl Pool {
         let mut backends = Backends::new(Box::new(Addresses::of(&server)));
         backends.set_health_check(Box::new(check.clone()));
         let alarm = before.map(|before| Arc::clone(&before.alarm)).unwrap_or_default();
-        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm }
+        let renewal = before.map(|before| Arc::clone(&before.renewal)).unwrap_or_default();
+        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm, renewal }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.

@@ -53,6 +53,18 @@ impl<'q> Question<'q> {
         Question { method: "logging/setLevel", params, ..Question::ping(version, session) }
     }
 
+    pub fn subscribe(version: &'q str, session: Option<&'q str>, uri: &str) -> Question<'q> {
+        let params = format!(r#"{{"uri":{}}}"#, json::quote(uri));
+        Question { method: "resources/subscribe", params, ..Question::ping(version, session) }
+    }
+
+    /// To hear when lists change; these are the members of `notifications`.
+    pub fn listen(lists: &[&str]) -> Question<'q> {
+        let wanted: Vec<String> = lists.iter().map(|list| format!("{}:true", json::quote(list))).collect();
+        let members = format!(r#""notifications":{{{}}},"#, wanted.join(","));
+        Question::modern("subscriptions/listen", &members)
+    }
+
     /// One page of a list; `legacy` is the revision and session to ask in, if it is a legacy server.
     pub fn list(kind: Kind, cursor: Option<&str>, legacy: Option<(&'q str, Option<&'q str>)>) -> Question<'q> {
         let cursor = cursor.map(|cursor| format!(r#""cursor":{}"#, json::quote(cursor))).unwrap_or_default();

@@ -12,14 +12,17 @@ use crate::harness::recorder::{Recorder, Speaks, TOOL};
 async fn other_verbs_and_messages_without_an_answer() {
     let recorder = Recorder::start(Speaks::Modern, &[TOOL]).await;
     let gateway = start_discovered(&format!("servers:\n  rec: {{url: \"{}\"}}", recorder.url())).await;
-    let modern_lines = modern(KEY, "tools/list", None);
+    let (modern_lines, legacy_lines) = (modern(KEY, "tools/list", None), legacy(KEY, None));
+    // Behind an endpoint of its own this server has no streams; those of `/mcp` are the gateway's.
     #[rustfmt::skip]
-    let table = [("GET", &modern_lines, "POST"), ("DELETE", &modern_lines, "POST"), ("PUT", &modern_lines, "POST"), ("GET", &legacy(KEY, None), "POST, DELETE")];
-    for (verb, lines, allow) in table {
-        for path in ["/mcp", "/mcp/rec", "/rec/mcp"] {
-            let answer = gateway.client().await.request(verb, path, lines).await.unwrap();
-            assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{verb} {path}: {}", answer.text());
-        }
+    let table = [
+        ("GET", "/mcp", &modern_lines, "POST"), ("GET", "/mcp/rec", &modern_lines, "POST"), ("GET", "/rec/mcp", &modern_lines, "POST"),
+        ("DELETE", "/mcp", &modern_lines, "POST"), ("PUT", "/mcp/rec", &modern_lines, "POST"),
+        ("GET", "/mcp/rec", &legacy_lines, "POST, DELETE"), ("PUT", "/mcp", &legacy_lines, "POST, GET, DELETE"),
+    ];
+    for (verb, path, lines, allow) in table {
+        let answer = gateway.client().await.request(verb, path, lines).await.unwrap();
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{verb} {path}: {}", answer.text());
     }
     let mut client = gateway.client().await;
     for message in [

@@ -40,7 +40,7 @@ impl Proxy {
         let mut client = Client::new(session, exchange);
         let id = carry.envelope.id().unwrap_or_default();
         let mut translated = Translated::new(&mut client, calling, id, bytes_max);
-        let done = carry::carry(&self.gateway, carry, &forwarded, &mut translated, &mut trace).await;
+        let done = carry::carry(&self.gateway, carry, &forwarded, &|| true, &mut translated, &mut trace).await;
         let ended = said(done, translated.ending(), carry, calling, snapshot);
         let streams = translated.streams() || calling.form == Form::Events && ended.is_ok();
         let gone = match (&ended, streams) {
@@ -84,7 +84,7 @@ impl Proxy {
     /// Of the caller's headers, those that are configured and those of tracing. What MCP clients mirror
     /// is the gateway's to write here.
     fn forwarded_of_rest(&self, session: &Session, carry: &Carry) -> http::HeaderMap {
-        let mut forwarded = self.forwarded(session.req_header(), carry);
+        let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
         let foreign: Vec<_> = forwarded.keys().filter(|name| is_mcp(name)).cloned().collect();
         for name in foreign {
             forwarded.remove(name);

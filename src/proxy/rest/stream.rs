@@ -6,7 +6,6 @@ use super::super::exchange::Exchange;
 use crate::answer::{self, Telling};
 use crate::carry::{self, Downstream, Gone};
 use crate::clock;
-use bytes::Bytes;
 use http::request::Parts;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
@@ -58,7 +57,7 @@ impl Proxy {
                     () = client.gone() => return Err(Gone),
                     changed = changes.changed() => if changed.is_err() { break },
                     _ = beat.tick() => {
-                        client.chunk(Bytes::from_static(b": heartbeat\n\n")).await?;
+                        client.beat().await?;
                         if Arc::ptr_eq(&live, &self.gateway.live()) {
                             continue;
                         }

@@ -1,0 +1,186 @@
+//! The stream of a legacy session over all its servers: what each of them says on its own stream comes
+//! together, and beside it what the gateway says itself. A server's stream that ends is resumed unseen,
+//! where the server can resume; where it cannot, the client's ends, so that it knows.
+
+use super::attach::is_seen;
+use super::fan_in::{FanIn, Piece};
+use super::follower::Follower;
+use super::{Downstream, Gone, MayStay, Stop, Trace, events_head};
+use crate::gateway::Gateway;
+use crate::server::Stage;
+use crate::session::{Seat, Upstreams};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tollbridge_filters::era::Era;
+use tollbridge_filters::marks::{Mark, Standing};
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::{Attach, Listed};
+use tollbridge_filters::sse::Event;
+
+/// Opens the stream and holds it until one side has enough.
+pub(super) async fn stand<D: Downstream>(
+    gateway: &Arc<Gateway>,
+    attach: &Attach,
+    upstreams: &Arc<Upstreams>,
+    before: Option<&Standing>,
+    may_stay: &MayStay,
+    down: &mut D,
+    trace: &mut Trace,
+) -> Result<(), Stop> {
+    if let Some(before) = before {
+        check(gateway, attach, upstreams, before).await?;
+    }
+    let seat = upstreams.take_seat(before.is_some()).ok_or(Stop::Rejected(Rejection::StreamTaken))?;
+    let digests = gateway.registry.snapshot().digests(Era::Legacy, &attach.principal, &attach.scope);
+    let standing = before.cloned().unwrap_or(Standing { digests, marks: Vec::new() });
+    let fan_in = FanIn::new(gateway.live().conf.limits.stream_bytes);
+    let (followed, said) = (BTreeMap::new(), BTreeMap::new());
+    let mut stand = Stand { gateway, attach, upstreams, seat, standing, fan_in, followed, said };
+    trace.status = 200;
+    trace.streamed = true;
+    stand.follow_opened();
+    // A client that sees the head of its stream may count on it.
+    let followed: Vec<ServerId> = stand.followed.keys().cloned().collect();
+    upstreams.is_heeded(&followed).await;
+    down.begin(events_head()).await?;
+    Ok(stand.hold(may_stay, down, trace).await?)
+}
+
+/// Whoever resumes must find the sessions that its stream came from.
+async fn check(gateway: &Gateway, attach: &Attach, upstreams: &Upstreams, before: &Standing) -> Result<(), Stop> {
+    for mark in &before.marks {
+        let opened = upstreams.opened(&mark.server).await;
+        let is_same = opened.is_some_and(|opened| opened.mark() == mark.session);
+        if !is_same && is_seen(gateway, attach, &mark.server) {
+            return Err(Stop::Rejected(Rejection::SessionNotFound));
+        }
+    }
+    Ok(())
+}
+
+struct Stand<'s> {
+    gateway: &'s Arc<Gateway>,
+    attach: &'s Attach,
+    upstreams: &'s Arc<Upstreams>,
+    seat: Seat,
+    standing: Standing,
+    fan_in: FanIn,
+    /// The servers that are read, each with the session that it is read in.
+    followed: BTreeMap<ServerId, u32>,
+    /// In which generation it was said last that a list has changed.
+    said: BTreeMap<Listed, u64>,
+}
+
+impl Stand<'_> {
+    async fn hold<D: Downstream>(&mut self, may_stay: &MayStay, down: &mut D, trace: &mut Trace) -> Result<(), Gone> {
+        let (mut news, mut changes) = (self.upstreams.news(), self.gateway.registry.watch());
+        let heartbeat = self.gateway.live().conf.limits.heartbeat;
+        let closed = self.gateway.lifecycle.reached(Stage::Closed);
+        tokio::pin!(closed);
+        let mut beat = Instant::now() + heartbeat;
+        self.follow_opened();
+        self.say_changes(down).await?;
+        loop {
+            tokio::select! {
+                biased;
+                () = down.gone() => return Err(Gone),
+                () = &mut closed => break,
+                // Both senders live as long as what is borrowed here.
+                _ = news.changed() => {
+                    if !self.seat.is_taken(*news.borrow_and_update()) {
+                        break;
+                    }
+                    self.follow_opened();
+                }
+                _ = changes.changed() => {
+                    if !may_stay() {
+                        break;
+                    }
+                    self.say_changes(down).await?;
+                }
+                (server, piece, _room) = self.fan_in.next() => match piece {
+                    Piece::Event(mut event, mark) => {
+                        if !is_seen(self.gateway, self.attach, &server) {
+                            continue;
+                        }
+                        event.id = self.moved(mark);
+                        let event = event.write();
+                        trace.response_bytes += event.len();
+                        down.chunk(event.into()).await?;
+                    }
+                    Piece::Changed(list, before, mark) => {
+                        let id = self.moved(mark);
+                        // Where it shows in what is listed, that was said already.
+                        self.say_changes(down).await?;
+                        if self.said.get(&list).is_none_or(|said| *said <= before) {
+                            say_change(list, id, down).await?;
+                        }
+                    }
+                    Piece::Lost(why) => {
+                        tracing::info!(%server, %why, "a stream cannot be resumed; its client's ends");
+                        down.chunk(format!(": the stream of {server} ended and cannot be resumed\n\n").into()).await?;
+                        break;
+                    }
+                    Piece::Acknowledged { .. } | Piece::Ended => continue,
+                },
+                () = tokio::time::sleep_until(beat.into()) => {
+                    if !may_stay() {
+                        break;
+                    }
+                    down.beat().await?;
+                }
+            }
+            beat = Instant::now() + heartbeat;
+        }
+        down.end().await
+    }
+
+    /// Every server with which the session is open has its stream read; a server that is not asked for
+    /// anything has nothing to say.
+    fn follow_opened(&mut self) {
+        for (server, place) in self.upstreams.servers() {
+            let Some(opened) = place.try_lock().ok().and_then(|slot| slot.clone()) else { continue };
+            let mark = opened.mark();
+            let is_new = self.followed.get(&server) != Some(&mark);
+            if !is_new || !is_seen(self.gateway, self.attach, &server) {
+                continue;
+            }
+            self.followed.insert(server.clone(), mark);
+            let gateway = Arc::clone(self.gateway);
+            let upstreams = Arc::clone(self.upstreams);
+            let last = self.standing.of(&server).filter(|known| known.session == mark).map(|mark| mark.id.clone());
+            self.fan_in.add(|feed| async move {
+                let follower = Follower::new(gateway, upstreams, server, opened, last);
+                // Whether it was heard or not, there is nothing more to say.
+                let _ = follower.follow(&feed).await;
+            });
+        }
+    }
+
+    async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
+        let Attach { principal, scope, .. } = self.attach;
+        let snapshot = self.gateway.registry.snapshot().clone();
+        let (generation, digests) = (snapshot.generation, snapshot.digests(Era::Legacy, principal, scope));
+        let before = std::mem::replace(&mut self.standing.digests, digests);
+        for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
+            if now != before {
+                self.said.insert(list, generation);
+                say_change(list, self.standing.id(), down).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the client stands after another event.
+    fn moved(&mut self, mark: Option<Mark>) -> Option<String> {
+        self.standing.move_to(mark?);
+        self.standing.id()
+    }
+}
+
+async fn say_change<D: Downstream>(list: Listed, id: Option<String>, down: &mut D) -> Result<(), Gone> {
+    let message = format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, list.notification());
+    down.chunk(Event { id, ..Event::message(message) }.write().into()).await
+}

@@ -1,0 +1,128 @@
+//! The streams of a session that belong to no request: who reads them, and what they must hear of.
+
+use super::Upstreams;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+use tollbridge_filters::names::ServerId;
+
+/// How long others wait until a server's stream is read.
+const HEEDED_LAST: Duration = Duration::from_secs(1);
+
+/// What the open streams of a session must hear of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// How many sessions were opened with servers.
+    pub opened: usize,
+    /// The client has ended the session.
+    pub ended: bool,
+    /// Who has the seat; 0: nobody.
+    seat: usize,
+    seats_given: usize,
+}
+
+/// The one stream of a session over all its servers; left when it is dropped.
+pub struct Seat {
+    kept: Kept,
+    number: usize,
+}
+
+/// Keeps a session from being closed for idleness while a stream is open.
+pub struct Kept(Arc<Upstreams>);
+
+impl Upstreams {
+    pub fn keep(self: &Arc<Self>) -> Kept {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Kept(Arc::clone(self))
+    }
+
+    /// A second stream would take messages from the first (MCP 2025-11-25, Multiple Connections), so there
+    /// is none; but whoever resumes has lost the first one, whether that is known here or not.
+    pub fn take_seat(self: &Arc<Self>, resumes: bool) -> Option<Seat> {
+        let mut number = None;
+        self.news.send_if_modified(|news| {
+            if news.seat != 0 && !resumes {
+                return false;
+            }
+            news.seats_given += 1;
+            news.seat = news.seats_given;
+            number = Some(news.seat);
+            true
+        });
+        Some(Seat { kept: self.keep(), number: number? })
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn end(&self) {
+        self.news.send_modify(|news| news.ended = true);
+    }
+
+    /// Tells the stream that a session was opened with a server, and waits until that is listened to: what
+    /// the server says before that nobody would hear.
+    pub async fn has_opened(&self, server: &ServerId) {
+        let mut has_reader = false;
+        self.news.send_modify(|news| {
+            news.opened += 1;
+            has_reader = news.seat != 0;
+        });
+        if has_reader {
+            self.is_heeded(std::slice::from_ref(server)).await;
+        }
+    }
+
+    /// A session with a server is about to be opened.
+    pub fn opens(&self, server: &ServerId) {
+        super::lock(&self.heeded).remove(server);
+    }
+
+    /// The stream of a server is being read, or was found not to be there.
+    pub fn heed(&self, server: &ServerId) {
+        super::lock(&self.heeded).insert(server.clone());
+        self.news.send_modify(|_| {});
+    }
+
+    /// Waits until the streams of these servers are read, but not for those that take long.
+    pub async fn is_heeded(&self, servers: &[ServerId]) {
+        let all = |_: &News| {
+            let heeded = super::lock(&self.heeded);
+            servers.iter().all(|server| heeded.contains(server))
+        };
+        let mut news = self.news();
+        let _ = tokio::time::timeout(HEEDED_LAST, news.wait_for(all)).await;
+    }
+
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.news.subscribe()
+    }
+}
+
+impl Seat {
+    /// Whether the stream is still the one of its session.
+    pub fn is_taken(&self, news: News) -> bool {
+        !news.ended && news.seat == self.number
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let number = self.number;
+        self.kept.0.news.send_if_modified(|news| {
+            let is_ours = news.seat == number;
+            if is_ours {
+                news.seat = 0;
+            }
+            is_ours
+        });
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        *super::lock(&self.0.used) = std::time::Instant::now();
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
