@@ -68,7 +68,7 @@ pub fn run() -> anyhow::Result<()> {
     let counted = failures.clone();
     thread::Builder::new().name("demo tour".to_owned()).spawn(move || show(&site, begin, &counted))?;
 
-    crate::server::run(conf, None)?;
+    crate::server::run(conf, None, crate::server::Start::Open)?;
     let failures = failures.load(Ordering::Relaxed);
     ensure!(failures == 0, "steps of the demonstration that failed: {failures}");
     Ok(())

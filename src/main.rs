@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tollbridge::server::Start;
 use tollbridge::{conf, demo, keys, server};
 
 /// Measured beside the system's: about a sixth of the CPU time of a call.
@@ -25,6 +26,9 @@ enum Command {
     Run {
         #[arg(long)]
         config: PathBuf,
+        /// Take over from the process with this id: its listeners, its registry and its sessions.
+        #[arg(long, value_name = "PID")]
+        upgrade: Option<i32>,
     },
     /// Say everything that is wrong with a configuration, each with its line.
     Check {
@@ -66,10 +70,10 @@ fn main() -> ExitCode {
 
 fn act(command: Command) -> Result<()> {
     match command {
-        Command::Run { config } => {
+        Command::Run { config, upgrade } => {
             server::log_to_stderr();
             let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
-            server::run(checked, Some(config))
+            server::run(checked, Some(config), upgrade.map_or(Start::Open, Start::TakeOver))
         }
         Command::Check { config } => {
             let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;

@@ -2,8 +2,9 @@
 //! control service; start and drain.
 
 mod drain;
+mod upgrade;
 
-pub use drain::{InFlightGuard, Lifecycle};
+pub use drain::{InFlightGuard, LINGER, Lifecycle, Stage};
 
 use crate::admin::Admin;
 use crate::conf::{Conf, Tls};
@@ -17,7 +18,7 @@ use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::configuration::ServerConf;
+use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
@@ -25,17 +26,24 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use upgrade::{Handover, Meeting};
 
-/// Serves until SIGTERM or Ctrl-C, then drains. `file` is watched for changes.
-pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
+/// How the process comes to its listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Open,
+    /// From a process that runs.
+    TakeOver(i32),
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains; or until another process takes over (SIGQUIT). `file` is
+/// watched for changes.
+pub fn run(conf: Conf, file: Option<PathBuf>, start: Start) -> Result<()> {
     for taken in &conf.taken {
         tracing::info!("{taken}");
     }
     for idle in &conf.idle {
         tracing::info!("{idle}");
-    }
-    for addr in [conf.listen.addr, conf.admin.listen] {
-        check_bind(addr)?;
     }
     if conf.keys.is_empty() {
         tracing::warn!("no keys are configured: everybody on this machine may call every server");
@@ -44,23 +52,54 @@ pub fn run(conf: Conf, file: Option<PathBuf>) -> Result<()> {
         crate::upstream::set_ca_file(file.to_string_lossy().into_owned());
     }
     let drain = conf.drain;
+    let meeting = file.as_deref().map(Meeting::beside).transpose()?;
+    let mut server = open(&conf, meeting.as_ref(), start)?;
     let store = open_store(&conf, file.as_deref())?;
+    let left = conf.registry_path(file.as_deref()).map(|registry| registry.with_extension("sessions"));
     let gateway = Arc::new(Gateway::new(conf, store).context("the access log cannot be opened")?);
     count_panics(&gateway);
-    let server = build(&gateway, file)?;
-    let signals = Box::new(Signals::new(Arc::clone(&gateway), drain));
+    let sessions = Handover { gateway: Arc::clone(&gateway), file: left };
+    sessions.take_over();
+    add_services(&mut server, &gateway, file)?;
+    let phases = server.watch_execution_phase();
+    let signals = Box::new(Signals::new(Arc::clone(&gateway), drain, meeting, sessions.clone()));
     // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on
     // a thread of its own, and this one ends the process when the last exchange has ended.
     let serving = std::thread::Builder::new().name("pingora".to_owned());
     serving.spawn(move || server.run(RunArgs { shutdown_signal: signals })).context("no thread for the server")?;
+    Lifecycle::follow(&gateway, phases).context("no thread for the end")?;
     gateway.lifecycle.wait_until_drained(drain.exit);
+    if !gateway.lifecycle.is_handed_over() {
+        sessions.hand_over();
+    }
     Ok(())
 }
 
-fn build(gateway: &Arc<Gateway>, file: Option<PathBuf>) -> Result<Server> {
-    let live = gateway.live();
-    let mut server = Server::new_with_opt_and_conf(None, server_conf(&live.conf));
+/// A server with its listeners, or with those of the process that it takes over from.
+fn open(conf: &Conf, meeting: Option<&Meeting>, start: Start) -> Result<Server> {
+    let options = match (start, meeting) {
+        (Start::Open, _) => {
+            for addr in [conf.listen.addr, conf.admin.listen] {
+                check_bind(addr)?;
+            }
+            None
+        }
+        (Start::TakeOver(pid), Some(meeting)) => {
+            meeting.invite(pid)?;
+            Some(Opt { upgrade: true, ..Opt::default() })
+        }
+        (Start::TakeOver(_), None) => return Err(anyhow!("without a configuration file nothing can be taken over")),
+    };
+    let mut server = Server::new_with_opt_and_conf(options, server_conf(conf, meeting));
     server.bootstrap();
+    if let (Start::TakeOver(_), Some(meeting)) = (start, meeting) {
+        meeting.leave();
+    }
+    Ok(server)
+}
+
+fn add_services(server: &mut Server, gateway: &Arc<Gateway>, file: Option<PathBuf>) -> Result<()> {
+    let live = gateway.live();
     let control = background_service("control", Control::new(Arc::clone(gateway), file));
     let control = server.add_service(control);
     let data = data_service(gateway, &live.conf, &server.configuration)?;
@@ -70,10 +109,11 @@ fn build(gateway: &Arc<Gateway>, file: Option<PathBuf>) -> Result<Server> {
     admin.threads = Some(1);
     admin.add_tcp(&live.conf.admin.listen.to_string());
     server.add_service(admin);
-    Ok(server)
+    Ok(())
 }
 
-fn server_conf(conf: &Conf) -> ServerConf {
+fn server_conf(conf: &Conf, meeting: Option<&Meeting>) -> ServerConf {
+    let default = ServerConf::default();
     ServerConf {
         threads: conf.threads,
         // Each data thread keeps its connections and what it spawns to itself.
@@ -82,7 +122,8 @@ fn server_conf(conf: &Conf) -> ServerConf {
         max_retries: 2,
         grace_period_seconds: Some(conf.drain.exit.as_secs() + 1),
         graceful_shutdown_timeout_seconds: Some(1),
-        ..ServerConf::default()
+        upgrade_sock: meeting.map_or(default.upgrade_sock.clone(), Meeting::socket),
+        ..default
     }
 }
 
@@ -149,7 +190,7 @@ pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(
-            "info,pingora_core=off,pingora_pool=off,pingora_proxy=off,pingora_load_balancing=off,hickory_resolver=error,hickory_proto=error",
+            "info,pingora_core=off,pingora_core::server::bootstrap_services=error,pingora_pool=off,pingora_proxy=off,pingora_load_balancing=off,hickory_resolver=error,hickory_proto=error",
         )
     });
     let subscriber = tracing_subscriber::fmt()

@@ -1,6 +1,7 @@
 //! The deadline of request heads. Pingora's timer starts anew with every byte, so that one byte a
 //! minute holds a connection for ever; this one does not.
 
+use crate::server::LINGER;
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::http::ResponseHeader;
@@ -49,7 +50,10 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
         self.app.process_new(Box::new(watched), shutdown).await
     }
 
+    /// Pingora has stopped accepting. Connections that have just been made have brought nothing yet, and
+    /// would be dropped now.
     async fn cleanup(&self) {
+        sleep(LINGER).await;
         self.app.cleanup().await;
     }
 }

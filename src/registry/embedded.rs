@@ -33,9 +33,15 @@ struct Job {
     done: oneshot::Sender<Result<Changed, Rejection>>,
 }
 
+enum Wanted {
+    Change(Job),
+    /// Another process is to have the file.
+    Release(oneshot::Sender<()>),
+}
+
 /// The way to the thread that writes.
 pub struct Store {
-    jobs: Sender<Job>,
+    jobs: Sender<Wanted>,
     ledger: watch::Receiver<Arc<Ledger>>,
     /// What seals sessions where the configuration has no key: kept, so that they outlive the process.
     pub seal: [u8; 32],
@@ -100,10 +106,20 @@ impl Store {
 
     /// Makes a change. When this returns it is kept, or it was refused.
     pub async fn change(&self, act: Act) -> Result<Changed, Rejection> {
-        let gone = || Rejection::Store("its thread has ended".to_owned());
+        let gone = || Rejection::Store("this process has let go of it; ask again".to_owned());
         let (done, result) = oneshot::channel();
-        self.jobs.send(Job { act, done }).map_err(|_| gone())?;
+        self.jobs.send(Wanted::Change(Job { act, done })).map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
+    }
+
+    /// Lets go of the file, so that the process that takes over can have it. What is known stays known, but
+    /// nothing is changed any more.
+    pub async fn release(&self) {
+        let (done, released) = oneshot::channel();
+        if self.jobs.send(Wanted::Release(done)).is_ok() {
+            // Whether it said so or not: when the thread has ended the file is free.
+            let _ = released.await;
+        }
     }
 }
 
@@ -114,10 +130,25 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, waiting: &Receiver<Job>) {
+    fn run(mut self, waiting: &Receiver<Wanted>) {
         while let Ok(first) = waiting.recv() {
-            let jobs = std::iter::once(first).chain(waiting.try_iter().take(TOGETHER_MAX - 1)).collect();
-            self.serve(jobs);
+            let (mut jobs, mut release) = (Vec::new(), None);
+            for wanted in std::iter::once(first).chain(waiting.try_iter().take(TOGETHER_MAX - 1)) {
+                match wanted {
+                    Wanted::Change(job) if release.is_none() => jobs.push(job),
+                    // Dropped, which says no.
+                    Wanted::Change(_) => {}
+                    Wanted::Release(done) => release = Some(done),
+                }
+            }
+            if !jobs.is_empty() {
+                self.serve(jobs);
+            }
+            if let Some(done) = release {
+                drop(self);
+                let _ = done.send(());
+                return;
+            }
         }
     }
 

@@ -1,0 +1,159 @@
+//! Handing sessions on to the process that comes after this one, in a sealed file: what servers gave the
+//! gateway, and which sessions have ended. Without it clients' sessions would go on with servers that
+//! know nothing of what was done in them.
+
+use super::{Opened, Sessions, Upstreams, lock};
+use crate::answer::random;
+use crate::clock;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::seal::{Binding, Sealer};
+use tollbridge_filters::session::SessionKey;
+
+const BOUND_TO: Binding<'static> = Binding { purpose: "handover", principal: "", scope: "" };
+
+#[derive(Serialize, Deserialize)]
+struct Handover {
+    /// Seconds since 1970.
+    written: u64,
+    sessions: Vec<Kept>,
+    /// Ended sessions, with how many seconds ago.
+    ended: Vec<(SessionKey, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: SessionKey,
+    level: Option<String>,
+    /// URIs and servers.
+    subscribed: Vec<(String, String)>,
+    opened: Vec<KeptOpened>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptOpened {
+    server: String,
+    addr: SocketAddr,
+    version: String,
+    id: Option<String>,
+    headers: Vec<(String, String)>,
+    has_logging: bool,
+}
+
+impl Sessions {
+    /// Writes everything for the next process, readable by nobody else.
+    pub fn hand_over(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
+        let plain = serde_json::to_vec(&self.handover())?;
+        let sealed = sealer.seal(&BOUND_TO, &random(|nonce| nonce), &plain);
+        let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
+        let unfinished = file.with_extension("sessions-unfinished");
+        let mut out = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        out.write_all(sealed.as_bytes())?;
+        fs::rename(unfinished, file)
+    }
+
+    /// Takes over what the process before this one has left, once. Nothing is there after a crash.
+    pub fn take_over(&self, file: &Path, sealer: &Sealer) -> io::Result<usize> {
+        let sealed = match fs::read_to_string(file) {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        fs::remove_file(file)?;
+        let plain = sealer.open(&BOUND_TO, &sealed).ok_or_else(|| io::Error::other("it is sealed with another key"))?;
+        Ok(self.restore(serde_json::from_slice(&plain)?))
+    }
+
+    fn handover(&self) -> Handover {
+        let (mut sessions, mut ended) = (Vec::new(), Vec::new());
+        for shard in &self.shards {
+            let shard = lock(shard);
+            sessions.extend(shard.live.iter().map(|(key, upstreams)| upstreams.kept(*key)));
+            ended.extend(shard.ended.iter().map(|(key, since)| (*key, since.elapsed().as_secs())));
+        }
+        Handover { written: clock::now(), sessions, ended }
+    }
+
+    fn restore(&self, handover: Handover) -> usize {
+        let past = clock::now().saturating_sub(handover.written);
+        for (key, ago) in handover.ended {
+            let since = Instant::now().checked_sub(Duration::from_secs(ago + past));
+            self.shard(key).ended.insert(key, since.unwrap_or_else(Instant::now));
+        }
+        // Servers have most likely let go of what was not used for so long.
+        if Duration::from_secs(past) > self.idle_max {
+            return 0;
+        }
+        let count = handover.sessions.len();
+        for kept in handover.sessions {
+            let key = kept.key;
+            self.shard(key).live.insert(key, Arc::new(Upstreams::restored(kept)));
+        }
+        count
+    }
+}
+
+impl Upstreams {
+    fn kept(&self, key: SessionKey) -> Kept {
+        // What is just being opened belongs to the process that opens it.
+        let opened = self.servers().into_iter().filter_map(|(server, place)| {
+            let opened = place.try_lock().ok()?.clone()?;
+            Some(KeptOpened::of(&server, &opened))
+        });
+        let opened = opened.collect();
+        let subscribed = lock(&self.subscribed).iter().map(|(uri, at)| (uri.clone(), at.to_string())).collect();
+        Kept { key, level: self.level(), subscribed, opened }
+    }
+
+    fn restored(kept: Kept) -> Upstreams {
+        let upstreams = Upstreams::new();
+        let server = |text: &str| ServerId::derive(text).ok();
+        let opened: HashMap<_, _> = kept
+            .opened
+            .into_iter()
+            .filter_map(|opened| {
+                Some((server(&opened.server)?, Arc::new(tokio::sync::Mutex::new(Some(opened.restored())))))
+            })
+            .collect();
+        *lock(&upstreams.servers) = opened;
+        *lock(&upstreams.level) = kept.level;
+        let subscribed = kept.subscribed.into_iter().filter_map(|(uri, at)| Some((uri, server(&at)?)));
+        *lock(&upstreams.subscribed) = subscribed.collect();
+        upstreams
+    }
+}
+
+impl KeptOpened {
+    fn of(server: &ServerId, opened: &Opened) -> KeptOpened {
+        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+        let headers = opened.headers.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
+        KeptOpened {
+            server: server.to_string(),
+            addr: opened.addr,
+            version: opened.version.clone(),
+            id: opened.id.clone(),
+            headers: headers.collect(),
+            has_logging: opened.has_logging,
+        }
+    }
+
+    fn restored(self) -> Opened {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+                headers.append(name, value);
+            }
+        }
+        let KeptOpened { addr, version, id, has_logging, .. } = self;
+        Opened { addr, version, id, headers: Arc::new(headers), has_logging }
+    }
+}
