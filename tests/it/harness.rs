@@ -4,14 +4,17 @@
 pub mod gateway;
 pub mod guide;
 pub mod http;
+pub mod ledger;
 pub mod messages;
 pub mod peer;
 pub mod process;
 pub mod python;
+pub mod reader;
 pub mod recorder;
 pub mod relay;
 pub mod rest;
 pub mod rest_stub;
+pub mod source;
 pub mod stream;
 pub mod subset;
 

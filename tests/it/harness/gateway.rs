@@ -69,7 +69,34 @@ impl Gateway {
     /// Kills it, as `kill -9` does, and starts it again with the same configuration and the same registry.
     pub async fn restart(&mut self) {
         self.process.kill();
+        self.start_again().await;
+    }
+
+    /// Starts it again with the same configuration and the same registry, after it has ended.
+    pub async fn start_again(&mut self) {
         self.process = spawn(&self.directory, &[]);
+        self.ready().await;
+    }
+
+    /// Waits until the process has ended, as it should.
+    pub async fn ended(&mut self, seconds: u64) {
+        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds);
+        let status = loop {
+            if let Some(status) = self.process.ended() {
+                break status;
+            }
+            assert!(tokio::time::Instant::now() < until, "it still runs after {seconds} s");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+    }
+
+    /// Another process takes over; waits until the old one has ended.
+    pub async fn upgrade(&mut self) {
+        let pid = self.process.id().to_string();
+        let next = spawn_with(&self.directory, &["--upgrade", &pid], &[]);
+        self.ended(30).await;
+        self.process = next;
         self.ready().await;
     }
 
@@ -137,10 +164,14 @@ impl Gateway {
 }
 
 fn spawn(directory: &Path, environment: &[(&str, &str)]) -> Process {
+    spawn_with(directory, &[], environment)
+}
+
+fn spawn_with(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
     let log = |name: &str| OpenOptions::new().create(true).append(true).open(directory.join(name)).expect("a log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
     unset_variables(&mut command);
-    command.args(["run", "--config"]).arg(directory.join("gateway.yaml"));
+    command.args(["run", "--config"]).arg(directory.join("gateway.yaml")).args(arguments);
     command.envs(environment.iter().copied()).stdout(log("stdout")).stderr(log("stderr"));
     Process::spawn(&mut command)
 }

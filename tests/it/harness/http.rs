@@ -144,7 +144,7 @@ impl Client {
         }
     }
 
-    async fn take(&mut self, bytes: usize) -> Result<Vec<u8>> {
+    pub async fn take(&mut self, bytes: usize) -> Result<Vec<u8>> {
         while self.ahead.len() < bytes {
             self.more().await?;
         }

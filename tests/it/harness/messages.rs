@@ -74,10 +74,21 @@ pub async fn start_discovered(rest: &str) -> Gateway {
 
 /// Opens a legacy session and gives its id.
 pub async fn initialize(client: &mut Client, path: &str, key: &str) -> String {
-    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;
-    let body = legacy_request("0", "initialize", params);
-    let response = client.post(path, &legacy(key, None), body.as_bytes()).await.expect("an answer");
-    response.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {}", response.text())).to_owned()
+    initialize_with(client, path, key, "{}").await.expect("an answer")
+}
+
+/// The same for a client with these capabilities.
+pub async fn initialize_with(
+    client: &mut Client,
+    path: &str,
+    key: &str,
+    capabilities: &str,
+) -> std::io::Result<String> {
+    let info = r#""clientInfo":{"name":"t","version":"1"}"#;
+    let params = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},{info}}}"#);
+    let body = legacy_request("0", "initialize", &params);
+    let response = client.post(path, &legacy(key, None), body.as_bytes()).await?;
+    Ok(response.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {}", response.text())).to_owned())
 }
 
 /// A legacy tool call within a session.

@@ -255,7 +255,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
 }
 
 /// One request; the gateway always sends a length.
-async fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Recorded> {
+pub(super) async fn read(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Result<Recorded> {
     let (mut end, mut length) = (None, 0);
     loop {
         if end.is_none() {

@@ -1,0 +1,141 @@
+//! Another process takes over while calls and streams are under way.
+
+use crate::harness::gateway::{Gateway, KEY};
+use crate::harness::http::Client;
+use crate::harness::ledger::{Tally, Wants, World, follow};
+use crate::harness::messages::{call, legacy_call, start_discovered};
+use crate::harness::reader::open_session;
+use crate::harness::scaled;
+use crate::harness::source::{Kind, Source, servers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+const KINDS: [Kind; 3] = [Kind::Resumable, Kind::Resumable, Kind::Modern];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_notices_an_upgrade() {
+    let mut sources = Vec::new();
+    for (number, kind) in KINDS.into_iter().enumerate() {
+        sources.push(Source::start(&format!("s{number}"), kind, 0).await);
+    }
+    let conf =
+        format!("discovery: {{interval: 1h, start_wait: 10s}}\nlimits: {{heartbeat: 1s}}\n{}", servers(&sources));
+    let mut gateway = start_discovered(&conf).await;
+    let world = Arc::new(World { port: gateway.port, sources, silent: AtomicBool::new(false) });
+    let mut followers = JoinSet::new();
+    for number in 0..20 {
+        let wants =
+            [Wants::One(0), Wants::One(1), Wants::Several(vec![0, 1]), Wants::Listen(vec![2])][number % 4].clone();
+        followers.spawn(follow(Arc::clone(&world), wants));
+    }
+    let (load, over) = (Arc::new(Load::default()), Arc::new(AtomicBool::new(false)));
+    let mut workers = JoinSet::new();
+    for number in 0..6 {
+        let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+        workers.spawn(work(gateway.port, number, session, Arc::clone(&load), Arc::clone(&over)));
+    }
+    let emitting = {
+        let (world, over) = (Arc::clone(&world), Arc::clone(&over));
+        tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                world.sources.iter().for_each(Source::emit);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+    };
+    let rounds = scaled(2, 20);
+    for round in 0..rounds {
+        let before = load.good.load(Ordering::Relaxed);
+        gateway.upgrade().await;
+        assert!(load.good.load(Ordering::Relaxed) > before, "calls went on in round {round}");
+    }
+    over.store(true, Ordering::Relaxed);
+    workers.join_all().await;
+    emitting.await.unwrap();
+    world.silent.store(true, Ordering::Relaxed);
+    let mut tally = Tally::default();
+    followers.join_all().await.into_iter().for_each(|each| tally += each);
+    let failed = load.failed.lock().unwrap();
+    println!("{rounds} upgrades: {} calls, {} failed; {tally:?}", load.good.load(Ordering::Relaxed), failed.len());
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!((tally.lost, tally.doubled), (0, 0), "{tally:?}");
+    assert!(tally.resumed > 0, "no stream went on in another process: {tally:?}");
+}
+
+#[derive(Default)]
+struct Load {
+    good: AtomicU64,
+    failed: std::sync::Mutex<Vec<String>>,
+}
+
+/// Calls in both eras, over connections that are kept for as long as the gateway keeps them.
+async fn work(port: u16, number: usize, session: String, load: Arc<Load>, over: Arc<AtomicBool>) {
+    let mut kept: Option<Client> = None;
+    while !over.load(Ordering::Relaxed) {
+        let mut client = match kept.take() {
+            Some(client) => client,
+            None => match Client::connect(port).await {
+                Ok(client) => client,
+                Err(error) => {
+                    load.failed.lock().unwrap().push(format!("refused: {error}"));
+                    continue;
+                }
+            },
+        };
+        let answer = match number % 2 {
+            0 => legacy_call(&mut client, "/mcp", KEY, &session, "s0__say", "{}").await,
+            _ => call(&mut client, "/mcp", "s2__say", "{}").await,
+        };
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                load.good.fetch_add(1, Ordering::Relaxed);
+                if answer.header("connection") != Some("close") && number != 2 {
+                    kept = Some(client);
+                }
+            }
+            Ok(answer) => load.failed.lock().unwrap().push(format!("{} {}", answer.status, answer.text())),
+            Err(error) => load.failed.lock().unwrap().push(format!("worker {number}: {error}")),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// What servers gave to a client's session is known after a restart as well.
+#[tokio::test]
+async fn sessions_outlive_a_restart() {
+    let source = Source::start("s", Kind::Resumable, 0).await;
+    let server = format!("servers:\n  s: {{url: \"{}\", era: legacy, health: {{interval: 1h}}}}", source.url());
+    let mut gateway = start_discovered(&format!("discovery: {{interval: 1h, start_wait: 10s}}\n{server}")).await;
+    let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+    let ended = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+    let say = async |port: u16, session: &str| {
+        let mut client = Client::connect(port).await.unwrap();
+        legacy_call(&mut client, "/mcp", KEY, session, "s__say", "{}").await.unwrap().status
+    };
+    assert_eq!(say(gateway.port, &session).await, 200);
+    let lines = crate::harness::messages::legacy(KEY, Some(&ended));
+    assert_eq!(gateway.client().await.request("DELETE", "/mcp", &lines).await.unwrap().status, 200);
+    gateway.process.signal("TERM");
+    gateway.ended(25).await;
+    gateway.start_again().await;
+    assert_eq!(say(gateway.port, &ended).await, 404, "what was ended stays ended");
+    let before = source.sessions();
+    assert_eq!(say(gateway.port, &session).await, 200);
+    assert_eq!(source.sessions(), before, "the call went on in the session that the server knows");
+}
+
+/// Nobody is there to take over, so nothing happens.
+#[tokio::test]
+async fn a_successor_must_be_there() {
+    let source = Source::start("s", Kind::Modern, 0).await;
+    let mut gateway = Gateway::start(&servers(std::slice::from_ref(&source))).await;
+    gateway.process.signal("QUIT");
+    crate::harness::eventually("it says so", 5, || async {
+        gateway.log().contains("nobody waits to take over").then_some(())
+    })
+    .await;
+    assert_eq!(call(&mut gateway.client().await, "/mcp", "s__say", "{}").await.unwrap().status, 200);
+    assert!(gateway.process.ended().is_none());
+}
