@@ -10,7 +10,8 @@
 //!   `ping`, every list, search; MCP's own and those of the REST surfaces.
 //! - **Carry** ([`carry`]): a conversation with an MCP server over a [`upstream::Link`]. Of the
 //!   request only what must change changes; the answer is handed on chunk by chunk. Callers of REST
-//!   surfaces get it in their surface's words, with the server's bytes in them.
+//!   surfaces get it in their surface's words, with the server's bytes in them. Where several servers
+//!   speak to one client their streams come together, each from a task of its own.
 //! - **Manage** ([`manage`]): a change of the registry or of an application session, kept before it is
 //!   acknowledged.
 //! - **Pass**: everything that is not ours, to the application beside the gateway, through Pingora's
@@ -19,7 +20,7 @@
 //! # The rooms
 //!
 //! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
-//! - [`server`]: wires everything into one Pingora server; start and drain. [`control`]: the
+//! - [`server`]: wires everything into one Pingora server; start, drain, handing over. [`control`]: the
 //!   background service that owns discovery, DNS, health and reloads. [`gateway`]: what rooms share.
 //! - [`registry`]: what is known of servers, and the store of those that APIs register; publishes
 //!   snapshots. [`session`]: the upstream half of

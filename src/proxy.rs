@@ -272,7 +272,7 @@ impl Proxy {
             Err(Stop::Rejected(rejection)) => self.reject(session, exchange, id, &rejection).await,
             Err(Stop::Failed(failure)) => self.fail(session, exchange, id, &failure).await,
             Err(Stop::Gone) => {
-                exchange.outcome = "client_gone";
+                exchange.has_gone();
                 Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
             }
             Err(Stop::Broken(failure)) => {

@@ -7,8 +7,8 @@ use crate::reply::{Refusal, Shaped};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{Method, Version};
-use pingora::Result;
 use pingora::http::ResponseHeader;
+use pingora::{ErrorType, Result};
 use pingora_proxy::Session;
 use std::time::Duration;
 use tollbridge_filters::headers::SESSION_ID;
@@ -16,6 +16,9 @@ use tollbridge_filters::headers::SESSION_ID;
 /// How much, and for how long.
 const THROWN_AWAY_BYTES_MAX: usize = 256 * 1024;
 const LISTEN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
+
+/// Who was cut because a write to it has blocked for longer than `limits.write_timeout`.
+const SLOW_READER: &str = "slow_reader";
 
 const REQUEST_ID: &str = "X-Request-Id";
 
@@ -228,7 +231,13 @@ impl Downstream for Client<'_> {
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> std::result::Result<(), Gone> {
-        self.session.write_response_body(Some(chunk), false).await.map_err(|_| Gone)
+        let written = self.session.write_response_body(Some(chunk), false).await;
+        written.map_err(|error| {
+            if matches!(error.etype(), ErrorType::WriteTimedout) {
+                self.exchange.outcome = SLOW_READER;
+            }
+            Gone
+        })
     }
 
     async fn end(&mut self) -> std::result::Result<(), Gone> {

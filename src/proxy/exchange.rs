@@ -133,6 +133,13 @@ impl Exchange {
         }
     }
 
+    /// The client went, or was cut.
+    pub fn has_gone(&mut self) {
+        if self.outcome == "ok" {
+            self.outcome = "client_gone";
+        }
+    }
+
     pub fn note(&mut self, trace: Trace) {
         if trace.broken_off {
             self.outcome = "broken_off";

@@ -3,12 +3,15 @@
 use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, KEY, scratch};
 use crate::harness::http::Client;
-use crate::harness::messages::call;
+use crate::harness::messages::{call, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 use crate::harness::process::{Process, free_port};
+use crate::harness::reader::{Next, Reader, open_session};
+use crate::harness::source::{Kind, Source, servers};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn an_idle_gateway_ends_soon() {
@@ -104,4 +107,73 @@ async fn end(process: &mut Process, seconds: u64) -> std::process::ExitStatus {
         assert!(began.elapsed() < Duration::from_secs(seconds), "it still runs after {seconds} s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// No call is lost whose head has arrived, and every stream ends as it should.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_end_and_calls_are_answered() {
+    let sources = [
+        Source::start("a", Kind::Resumable, 0).await,
+        Source::start("b", Kind::Forgetful, 0).await,
+        Source::start("m", Kind::Modern, 0).await,
+    ];
+    let peer = Peer::start(Sdk::TypeScriptV2);
+    let more = format!("  slow: {{url: \"{}\"}}", peer.url());
+    let conf = format!("discovery: {{interval: 1h, start_wait: 10s}}\n{}{more}", servers(&sources));
+    let mut gateway = start_discovered(&conf).await;
+    let mut readers = Vec::new();
+    for number in 0..200 {
+        readers.push(match number % 4 {
+            3 => {
+                Reader::listen(gateway.port, "/mcp", KEY, "1", r#""resourceSubscriptions":["test://m"]"#).await.unwrap()
+            }
+            kind => {
+                let path = ["/mcp", "/mcp/a", "/mcp/b"][kind];
+                let session = open_session(gateway.port, path, KEY).await.unwrap();
+                Reader::attach(gateway.port, path, KEY, &session, None).await.unwrap()
+            }
+        });
+    }
+    let mut workers = JoinSet::new();
+    for number in 0..6 {
+        let (port, slow) = (gateway.port, number == 0);
+        workers.spawn(async move { call_until_told_to_close(port, slow).await });
+    }
+    eventually("the slow call is under way", 10, || async { peer.stats().await["calls"].get("drain").map(drop) }).await;
+    gateway.process.signal("TERM");
+    let told = Instant::now();
+    for reader in &mut readers {
+        loop {
+            match reader.next().await {
+                Next::Event(_) => {}
+                ended => {
+                    assert_eq!(ended, Next::End);
+                    break;
+                }
+            }
+        }
+    }
+    for answered in workers.join_all().await {
+        assert!(answered > 0);
+    }
+    gateway.ended(25).await;
+    assert!(told.elapsed() < Duration::from_secs(25), "it took {:?}", told.elapsed());
+}
+
+/// Calls over one connection until a reply says that it is the last one.
+async fn call_until_told_to_close(port: u16, slow: bool) -> usize {
+    let mut client = Client::connect(port).await.unwrap();
+    for answered in 1.. {
+        let answer = match slow {
+            true => call(&mut client, "/mcp", "slow__slow", r#"{"ms":2500,"nonce":"drain"}"#).await,
+            false => call(&mut client, "/mcp", "m__say", "{}").await,
+        };
+        let answer = answer.expect("a call whose head has arrived is answered");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        if slow || answer.header("connection") == Some("close") {
+            return answered;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    0
 }

@@ -59,7 +59,7 @@ impl Proxy {
         exchange.note(trace);
         match (ended, gone, streams) {
             (_, Err(Gone), _) => {
-                exchange.outcome = "client_gone";
+                exchange.has_gone();
                 Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
             }
             (Ok(_), Ok(()), true) => Ok(()),

@@ -80,7 +80,7 @@ impl Proxy {
         match streamed.await {
             Ok(()) => Ok(()),
             Err(Gone) => {
-                exchange.outcome = "client_gone";
+                exchange.has_gone();
                 Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
             }
         }

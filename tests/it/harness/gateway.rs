@@ -153,6 +153,22 @@ impl Gateway {
         std::fs::write(self.directory.join("gateway.yaml"), text).expect("the configuration can be written");
     }
 
+    /// What of its memory is in use.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its state");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map_or(0, |kib: u64| kib << 10)
+    }
+
+    /// What it has used of the processors so far.
+    pub fn cpu_time(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
+        // Behind the name, which may hold anything, in hundredths of a second.
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        std::time::Duration::from_millis(ticks * 10)
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("stderr")).unwrap_or_default()
     }

@@ -1,0 +1,163 @@
+//! What clients can do to a gateway that streams: read nothing, and begin without going on.
+
+use crate::harness::gateway::{Gateway, KEY};
+use crate::harness::http::Client;
+use crate::harness::messages::{call, legacy, legacy_call, legacy_request, start_discovered};
+use crate::harness::reader::open_session;
+use crate::harness::source::{Kind, Source, servers};
+use crate::harness::{eventually, scaled};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+/// `limits.stream_bytes` at its default, and what a stream takes beside its queue: buffers of the two
+/// connections, an event that is being written, and the session.
+const STREAM_BYTES: u64 = 256 * 1024;
+const BESIDE_BYTES: u64 = 256 * 1024;
+
+const EVENT_BYTES: usize = 32 * 1024;
+
+/// Whoever does not read holds nothing but its own share, delays nobody, and is cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_never_read_cost_what_is_stated() {
+    let count = scaled(60, 1_000);
+    let sources = [
+        Source::start("a", Kind::Resumable, EVENT_BYTES).await,
+        Source::start("b", Kind::Resumable, EVENT_BYTES).await,
+        Source::start("m", Kind::Modern, 0).await,
+    ];
+    let limits = format!("limits: {{heartbeat: 1s, write_timeout: {}s}}", scaled(10, 60));
+    let conf = format!("discovery: {{interval: 1h, start_wait: 10s}}\n{limits}\n{}", servers(&sources));
+    let gateway = start_discovered(&conf).await;
+    let before_p99 = p99(&gateway).await;
+    let before = gateway.resident_bytes();
+
+    let mut deaf = Vec::new();
+    for number in 0..count {
+        deaf.push(attach(gateway.port, number).await);
+    }
+    eventually("all streams are open", 30, || async {
+        (gateway.sample("tollbridge_open_streams").await >= count as f64).then_some(())
+    })
+    .await;
+    // More than the buffers of the system and of the gateway together take.
+    for _ in 0..scaled(300, 250) {
+        sources.iter().for_each(Source::emit);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    eventually("they hold what they can", 30, || async {
+        let before = gateway.cpu_time();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        (gateway.cpu_time() - before < Duration::from_millis(10)).then_some(())
+    })
+    .await;
+    let most = before + count as u64 * (STREAM_BYTES + BESIDE_BYTES);
+    let held = gateway.resident_bytes();
+    let during_p99 = p99(&gateway).await;
+    println!(
+        "{count} readers that never read: resident {} KiB, then {} KiB ({} KiB each); p99 of others {before_p99:?}, then {during_p99:?}",
+        before >> 10,
+        held >> 10,
+        held.saturating_sub(before) / count as u64 >> 10,
+    );
+    assert!(held <= most, "{held} bytes, {most} are stated");
+    // A fifth, and what one slice of a busy machine of two cores is.
+    let allowed = before_p99.mul_f64(1.2) + Duration::from_millis(scaled(10, 2) as u64);
+    assert!(during_p99 <= allowed, "{during_p99:?}, {allowed:?} are allowed");
+    eventually("they are cut", 90, || async {
+        sources.iter().for_each(Source::emit);
+        (gateway.sample("tollbridge_open_streams").await == 0.0).then_some(())
+    })
+    .await;
+    assert!(gateway.access_log().contains("\"outcome\":\"slow_reader\""));
+    drop(deaf);
+}
+
+/// Every other one reads a single server, the rest both.
+async fn attach(port: u16, number: usize) -> TcpStream {
+    let path = if number % 2 == 0 { "/mcp" } else { "/mcp/a" };
+    let session = open_session(port, path, KEY).await.unwrap();
+    if path == "/mcp" {
+        for tool in ["a__say", "b__say"] {
+            let mut client = Client::connect(port).await.unwrap();
+            let answer = legacy_call(&mut client, path, KEY, &session, tool, "{}").await.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+    let lines = legacy(KEY, Some(&session)).join("\r\n").replace("application/json, ", "");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+}
+
+async fn p99(gateway: &Gateway) -> Duration {
+    let mut client = gateway.client().await;
+    let mut took = Vec::new();
+    for _ in 0..scaled(500, 5_000) {
+        let began = Instant::now();
+        assert_eq!(call(&mut client, "/mcp", "m__say", "{}").await.unwrap().status, 200);
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[took.len() * 99 / 100]
+}
+
+/// `initialize` keeps nothing, whether it is right, wrong or given up in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_beginnings_leaves_nothing() {
+    let (source, count) = (Source::start("s", Kind::Resumable, 0).await, scaled(5_000, 1_000_000));
+    let conf = format!(
+        "access_log: off\ndiscovery: {{interval: 1h, start_wait: 10s}}\n{}",
+        servers(std::slice::from_ref(&source))
+    );
+    let gateway = start_discovered(&conf).await;
+    // What the allocator keeps for itself is there after the first ones.
+    flood(gateway.port, scaled(5_000, 50_000)).await;
+    let before = gateway.resident_bytes();
+    flood(gateway.port, count).await;
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    println!("{count} beginnings: {} KiB more", grown >> 10);
+    assert!(grown < 8 << 20, "{grown} bytes more");
+    assert_eq!(gateway.sample("tollbridge_sessions").await, 0.0, "none of them is a session that is held");
+    assert_eq!(call(&mut gateway.client().await, "/mcp", "nothing", "{}").await.unwrap().status, 200);
+}
+
+async fn flood(port: u16, count: usize) {
+    const WORKERS: usize = 16;
+    let mut workers = JoinSet::new();
+    for worker in 0..WORKERS {
+        workers.spawn(async move {
+            let mut client = Client::connect(port).await.unwrap();
+            for number in (worker..count).step_by(WORKERS) {
+                if number % 100 == 0 {
+                    abort(port).await;
+                    continue;
+                }
+                let params = match number % 3 {
+                    0 => {
+                        r#"{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":{"name":"t","version":"1"}}"#
+                    }
+                    1 => r#"{"capabilities":{}}"#,
+                    _ => {
+                        r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#
+                    }
+                };
+                let body = legacy_request("0", "initialize", params);
+                let answer = client.post("/mcp", &legacy(KEY, None), body.as_bytes()).await.unwrap();
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            }
+        });
+    }
+    workers.join_all().await;
+}
+
+/// Goes away in the middle of its body.
+async fn abort(port: u16) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let lines = legacy(KEY, None).join("\r\n");
+    let head = format!("POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\nContent-Length: 500\r\n\r\n{{\"jsonrpc\"");
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
