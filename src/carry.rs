@@ -39,6 +39,7 @@ use tollbridge_filters::glance;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Carry, Effect};
+use tollbridge_filters::tags::Tags;
 
 /// The client's side of an exchange.
 pub trait Downstream: Send {
@@ -172,9 +173,15 @@ impl Conversation<'_> {
 
     /// The client, as one that several servers answer, if it is one.
     fn tagged<'d, D: Downstream>(&self, pool: &Pool, session: u32, down: &'d mut D, trace: &Trace) -> Tagged<'d, D> {
-        let bytes_max = self.gateway.live().conf.limits.response_bytes;
-        let tagger = Tagger { tags: self.carry.tags, server: pool.server.id.clone(), session };
-        Tagged::new(tagger, self.carry.envelope.id(), &trace.request_id, bytes_max, down)
+        let tagger = (self.carry.tags != Tags::Nothing).then(|| Tagger {
+            tags: self.carry.tags,
+            server: pool.server.id.clone(),
+            session,
+            id: self.carry.envelope.id().map(str::to_owned),
+            request_id: trace.request_id.clone(),
+            bytes_max: self.gateway.live().conf.limits.response_bytes,
+        });
+        Tagged::new(tagger, down)
     }
 
     fn dialect(&self, server: &ServerId) -> Option<Dialect> {

@@ -9,7 +9,7 @@ mod watched;
 pub use watched::Guarded;
 
 use crate::answer::{self, Answered};
-use crate::carry::{self, Stop, Trace};
+use crate::carry::{self, MayStay, Stop, Trace};
 use crate::clock;
 use crate::failure::Failure;
 use crate::gateway::{Gateway, Live};
@@ -209,10 +209,14 @@ impl Proxy {
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
         let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
         mirror(carry, &mut forwarded);
-        let may_stay = self.readmission(session, exchange);
+        // A call ends by itself; nothing is copied for it.
+        let may_stay: Box<MayStay> = match carry.envelope.method().as_ref() {
+            "subscriptions/listen" => Box::new(self.readmission(session, exchange)),
+            _ => Box::new(|| true),
+        };
         let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
         let mut client = Client::new(session, exchange);
-        let done = carry::carry(&self.gateway, carry, &forwarded, &may_stay, &mut client, &mut trace).await;
+        let done = carry::carry(&self.gateway, carry, &forwarded, &*may_stay, &mut client, &mut trace).await;
         self.conclude(session, exchange, carry.envelope.id(), done, trace).await
     }
 

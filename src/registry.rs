@@ -16,7 +16,7 @@ use crate::clock;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tollbridge_filters::catalog::{Offer, Origin, Profile, Server, Sets, Snapshot, State};
 use tollbridge_filters::names::{Naming, ServerId};
@@ -43,7 +43,12 @@ struct Discovered {
     offer: Option<Arc<Offer>>,
     /// The lists that the server says have changed since it was looked at.
     announced: BTreeSet<Listed>,
+    /// When each list was last found changed.
+    changed: BTreeMap<Listed, Instant>,
 }
+
+/// How much later a server may say that a list has changed than that was found.
+const ANNOUNCED_LAST: Duration = Duration::from_secs(5);
 
 impl Registry {
     pub fn new(naming: Naming, profiles: impl IntoIterator<Item = (ServerId, Profile)>, sets: Sets) -> Registry {
@@ -101,8 +106,8 @@ impl Registry {
         self.change(|known| {
             if let Some(discovered) = known.servers.get_mut(id) {
                 discovered.server.state = State::Ready;
-                discovered.offer = Some(Arc::clone(&offer));
-                discovered.count_announced();
+                let before = discovered.offer.replace(Arc::clone(&offer));
+                discovered.count_announced(before.as_deref(), &offer);
                 discovered.publish();
             }
         });
@@ -161,7 +166,8 @@ impl Discovered {
     fn nothing(id: ServerId, profile: Profile) -> Discovered {
         let (state, profile) = (State::Unprobed, Arc::new(profile));
         let server = Server { id, state, offer: None, profile, announced: [0; 3] };
-        let mut discovered = Discovered { server, offer: None, announced: BTreeSet::new() };
+        let (announced, changed) = (BTreeSet::new(), BTreeMap::new());
+        let mut discovered = Discovered { server, offer: None, announced, changed };
         discovered.publish();
         discovered
     }
@@ -178,10 +184,16 @@ impl Discovered {
         self
     }
 
-    fn count_announced(&mut self) {
+    /// A server that says that a list has changed is believed, also where nothing of that is seen; but what
+    /// was seen just before is not said twice.
+    fn count_announced(&mut self, before: Option<&Offer>, now: &Offer) {
         let announced = std::mem::take(&mut self.announced);
         for (list, count) in Listed::EVERY.into_iter().zip(&mut self.server.announced) {
-            *count = count.wrapping_add(u32::from(announced.contains(&list)));
+            if before.is_some_and(|before| !before.lists_as(now, list)) {
+                self.changed.insert(list, Instant::now());
+            }
+            let was_seen = self.changed.get(&list).is_some_and(|at| at.elapsed() < ANNOUNCED_LAST);
+            *count = count.wrapping_add(u32::from(announced.contains(&list) && !was_seen));
         }
     }
 

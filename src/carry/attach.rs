@@ -49,7 +49,7 @@ pub async fn attach<D: Downstream>(
         headers.insert(LAST_EVENT_ID, id);
         // The stream belongs to a session that may be no more.
         let opened = upstreams.opened(server).await;
-        if !is_seen(gateway, attach, server) || opened.is_none_or(|opened| opened.mark() != mark.session) {
+        if !is_seen(gateway, attach, server) || opened.is_none_or(|opened| opened.mark != mark.session) {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
@@ -167,9 +167,15 @@ impl One<'_> {
             may_stay: self.may_stay,
             session: Some(self.upstreams),
         };
-        let tagger = Tagger { tags: self.tags, server: pool.server.id.clone(), session: opened.mark() };
-        let bytes_max = self.gateway.live().conf.limits.response_bytes;
-        let down = &mut Tagged::new(tagger, None, &trace.request_id, bytes_max, down);
+        let tagger = (self.tags != Tags::Nothing).then(|| Tagger {
+            tags: self.tags,
+            server: pool.server.id.clone(),
+            session: opened.mark,
+            id: None,
+            request_id: trace.request_id.clone(),
+            bytes_max: self.gateway.live().conf.limits.response_bytes,
+        });
+        let down = &mut Tagged::new(tagger, down);
         let deadline = &mut Deadline::never();
         let in_session = opened.id.is_some();
         Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }.run().await

@@ -41,6 +41,11 @@ impl Deadline {
         self.began.elapsed()
     }
 
+    /// The client was asked something, and people take their time.
+    pub(super) fn wait_for_client(&mut self) {
+        self.span = self.last.saturating_duration_since(Instant::now());
+    }
+
     /// Something happened: the server is at work.
     pub(super) fn extend(&mut self) {
         self.at = (Instant::now() + self.span).min(self.last);

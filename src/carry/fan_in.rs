@@ -19,8 +19,8 @@ const PIECE_BYTES: usize = 128;
 pub(super) enum Piece {
     /// With its place in the server's stream, where it has one.
     Event(Event, Option<Mark>),
-    /// A list of the server's has changed, and was looked at since this generation was published.
-    Changed(Listed, u64, Option<Mark>),
+    /// The server says that a list has changed; it was looked at since.
+    Changed(Listed, Option<Mark>),
     /// The server says what it will tell of (`subscriptions/listen`).
     Acknowledged { uris: Vec<String>, tasks: Vec<String> },
     /// The server has ended its stream as it should.

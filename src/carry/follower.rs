@@ -147,13 +147,12 @@ impl Follower {
         event.data = event.data.map(|data| tags::tag(Tags::Session, &self.server, &data).into_owned());
         let mark = event.id.take().map(|id| {
             self.last = Some(id.clone());
-            Mark { server: self.server.clone(), session: self.opened.mark(), id }
+            Mark { server: self.server.clone(), session: self.opened.mark, id }
         });
         let piece = match changed {
             Some(list) => {
-                let before = self.gateway.registry.snapshot().generation;
                 look_anew(&self.gateway, &self.server).await;
-                Piece::Changed(list, before, mark)
+                Piece::Changed(list, mark)
             }
             None if event.data.is_none() && mark.is_none() => return Ok(()),
             None => Piece::Event(event, mark),

@@ -64,7 +64,7 @@ impl Conversation<'_> {
             let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
             let in_session = opened.id.is_some();
             let (asked, endpoint) = (self.asked(), &endpoint);
-            let down = &mut self.tagged(pool, opened.mark(), down, trace);
+            let down = &mut self.tagged(pool, opened.mark, down, trace);
             match (Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
                 done => return done,

@@ -133,7 +133,7 @@ impl<D: Downstream> Relay<'_, D> {
             }
         };
         tokio::pin!(stops);
-        let (mut watch, mut changes) = (Watch::default(), self.changes());
+        let (mut watch, mut changes, mut questions) = (Watch::default(), self.changes(), self.questions());
         let mut beat = Instant::now() + heartbeat;
         loop {
             let next = tokio::select! {
@@ -153,6 +153,9 @@ impl<D: Downstream> Relay<'_, D> {
             };
             match next {
                 Ok(Some(chunk)) => {
+                    if questions.as_mut().is_some_and(|questions| questions.ends_in(&chunk)) {
+                        self.deadline.wait_for_client();
+                    }
                     self.deadline.extend();
                     beat = Instant::now() + heartbeat;
                     watch.push(&chunk);
@@ -187,6 +190,12 @@ impl<D: Downstream> Relay<'_, D> {
     fn changes(&self) -> Option<Word> {
         let Asked { awaits, era, .. } = self.asked;
         (era == Era::Legacy || awaits == Awaits::News).then(|| Word::new("/list_changed"))
+    }
+
+    /// In the legacy era a server asks its client on the stream of the call (`elicitation/create`,
+    /// `sampling/createMessage`).
+    fn questions(&self) -> Option<Word> {
+        (self.asked.era == Era::Legacy).then(|| Word::new("/create"))
     }
 
     /// What a client lists when it hears that a list has changed is what is listed then.

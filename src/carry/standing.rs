@@ -11,13 +11,16 @@ use crate::server::Stage;
 use crate::session::{Seat, Upstreams};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tollbridge_filters::era::Era;
 use tollbridge_filters::marks::{Mark, Standing};
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Attach, Listed};
 use tollbridge_filters::sse::Event;
+
+/// How much later than the gateway a server may say of the same change.
+const SAID_LAST: Duration = Duration::from_secs(5);
 
 /// Opens the stream and holds it until one side has enough.
 pub(super) async fn stand<D: Downstream>(
@@ -52,7 +55,7 @@ pub(super) async fn stand<D: Downstream>(
 async fn check(gateway: &Gateway, attach: &Attach, upstreams: &Upstreams, before: &Standing) -> Result<(), Stop> {
     for mark in &before.marks {
         let opened = upstreams.opened(&mark.server).await;
-        let is_same = opened.is_some_and(|opened| opened.mark() == mark.session);
+        let is_same = opened.is_some_and(|opened| opened.mark == mark.session);
         if !is_same && is_seen(gateway, attach, &mark.server) {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
@@ -69,8 +72,8 @@ struct Stand<'s> {
     fan_in: FanIn,
     /// The servers that are read, each with the session that it is read in.
     followed: BTreeMap<ServerId, u32>,
-    /// In which generation it was said last that a list has changed.
-    said: BTreeMap<Listed, u64>,
+    /// When it was said last that a list has changed.
+    said: BTreeMap<Listed, Instant>,
 }
 
 impl Stand<'_> {
@@ -110,11 +113,10 @@ impl Stand<'_> {
                         trace.response_bytes += event.len();
                         down.chunk(event.into()).await?;
                     }
-                    Piece::Changed(list, before, mark) => {
+                    Piece::Changed(list, mark) => {
                         let id = self.moved(mark);
-                        // Where it shows in what is listed, that was said already.
                         self.say_changes(down).await?;
-                        if self.said.get(&list).is_none_or(|said| *said <= before) {
+                        if !self.was_said(list) {
                             say_change(list, id, down).await?;
                         }
                     }
@@ -142,7 +144,7 @@ impl Stand<'_> {
     fn follow_opened(&mut self) {
         for (server, place) in self.upstreams.servers() {
             let Some(opened) = place.try_lock().ok().and_then(|slot| slot.clone()) else { continue };
-            let mark = opened.mark();
+            let mark = opened.mark;
             let is_new = self.followed.get(&server) != Some(&mark);
             if !is_new || !is_seen(self.gateway, self.attach, &server) {
                 continue;
@@ -161,16 +163,20 @@ impl Stand<'_> {
 
     async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
         let Attach { principal, scope, .. } = self.attach;
-        let snapshot = self.gateway.registry.snapshot().clone();
-        let (generation, digests) = (snapshot.generation, snapshot.digests(Era::Legacy, principal, scope));
+        let digests = self.gateway.registry.snapshot().digests(Era::Legacy, principal, scope);
         let before = std::mem::replace(&mut self.standing.digests, digests);
         for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
             if now != before {
-                self.said.insert(list, generation);
+                self.said.insert(list, Instant::now());
                 say_change(list, self.standing.id(), down).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the gateway has said it before the server: then it shows in what is listed.
+    fn was_said(&self, list: Listed) -> bool {
+        self.said.get(&list).is_some_and(|at| at.elapsed() < SAID_LAST)
     }
 
     /// Where the client stands after another event.

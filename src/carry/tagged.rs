@@ -17,6 +17,10 @@ pub(super) struct Tagger {
     pub(super) server: ServerId,
     /// Which of the server's sessions it is.
     pub(super) session: u32,
+    /// Of the request, as it was sent.
+    pub(super) id: Option<String>,
+    pub(super) request_id: String,
+    pub(super) bytes_max: usize,
 }
 
 impl Tagger {
@@ -24,22 +28,22 @@ impl Tagger {
     fn event(&self, mut event: Event) -> Event {
         event.data = event.data.map(|data| tags::tag(self.tags, &self.server, &data).into_owned());
         if self.tags == Tags::Session {
-            event.id = event.id.and_then(|id| self.mark(id).call_id());
+            let mark = |id| Mark { server: self.server.clone(), session: self.session, id };
+            event.id = event.id.and_then(|id| mark(id).call_id());
         }
         event
     }
 
-    pub(super) fn mark(&self, id: String) -> Mark {
-        Mark { server: self.server.clone(), session: self.session, id }
+    fn too_large(&self) -> Bytes {
+        let why = format!("an event or answer is larger than limits.response_bytes ({})", self.bytes_max);
+        let failure = Failure::answered(&self.server, Reason::BadReply(why));
+        reply::failed(&failure).body(self.id.as_deref(), &self.request_id)
     }
 }
 
 pub(super) struct Tagged<'d, D> {
-    tagger: Tagger,
-    /// Of the request, as it was sent.
-    id: Option<String>,
-    request_id: String,
-    bytes_max: usize,
+    /// `None`: nothing is to be tagged.
+    tagger: Option<Tagger>,
     form: Form,
     down: &'d mut D,
 }
@@ -53,29 +57,12 @@ enum Form {
 }
 
 impl<D: Downstream> Tagged<'_, D> {
-    pub(super) fn new<'d>(
-        tagger: Tagger,
-        id: Option<&str>,
-        request_id: &str,
-        bytes_max: usize,
-        down: &'d mut D,
-    ) -> Tagged<'d, D> {
-        let (id, request_id) = (id.map(str::to_owned), request_id.to_owned());
-        Tagged { tagger, id, request_id, bytes_max, form: Form::AsItCame, down }
-    }
-
-    async fn events(&mut self, complete: Vec<Event>) -> Result<(), Gone> {
-        for event in complete {
-            self.down.chunk(self.tagger.event(event).write().into()).await?;
-        }
-        Ok(())
+    pub(super) fn new(tagger: Option<Tagger>, down: &mut D) -> Tagged<'_, D> {
+        Tagged { tagger, form: Form::AsItCame, down }
     }
 
     /// What cannot be held cannot be tagged. The client hears why; for the server it has gone.
-    async fn give_up(&mut self) -> Result<(), Gone> {
-        let why = format!("an event or answer is larger than limits.response_bytes ({})", self.bytes_max);
-        let failure = Failure::answered(&self.tagger.server, Reason::BadReply(why));
-        let error = reply::failed(&failure).body(self.id.as_deref(), &self.request_id);
+    async fn give_up(&mut self, error: Bytes) -> Result<(), Gone> {
         match std::mem::replace(&mut self.form, Form::AsItCame) {
             Form::Json(head, _) => {
                 self.down.begin(AnswerHead { content_length: Some(error.len() as u64), ..head }).await?;
@@ -93,8 +80,11 @@ impl<D: Downstream> Tagged<'_, D> {
 
 impl<D: Downstream> Downstream for Tagged<'_, D> {
     async fn begin(&mut self, head: AnswerHead) -> Result<(), Gone> {
+        let Some(tagger) = &self.tagger else {
+            return self.down.begin(head).await;
+        };
         let media = media_type(head.content_type.to_str().unwrap_or_default());
-        match (self.tagger.tags, media.as_str()) {
+        match (tagger.tags, media.as_str()) {
             (Tags::Session | Tags::Tasks, "text/event-stream") => self.form = Form::Events(Events::default()),
             (Tags::Tasks, "application/json") => {
                 self.form = Form::Json(head, Vec::new());
@@ -107,24 +97,39 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> Result<(), Gone> {
+        let Some(tagger) = &self.tagger else {
+            return self.down.chunk(chunk).await;
+        };
         match &mut self.form {
             Form::AsItCame => self.down.chunk(chunk).await,
-            Form::Json(_, body) if body.len() + chunk.len() > self.bytes_max => self.give_up().await,
+            Form::Json(_, body) if body.len() + chunk.len() > tagger.bytes_max => {
+                let error = tagger.too_large();
+                self.give_up(error).await
+            }
             Form::Json(_, body) => {
                 body.extend_from_slice(&chunk);
                 Ok(())
             }
-            Form::Events(events) => match events.push(&chunk, self.bytes_max) {
-                Ok(complete) => self.events(complete).await,
-                Err(_) => self.give_up().await,
+            Form::Events(events) => match events.push(&chunk, tagger.bytes_max) {
+                Ok(complete) => {
+                    for event in complete {
+                        self.down.chunk(tagger.event(event).write().into()).await?;
+                    }
+                    Ok(())
+                }
+                Err(_) => {
+                    let error = tagger.too_large();
+                    self.give_up(error).await
+                }
             },
         }
     }
 
     async fn end(&mut self) -> Result<(), Gone> {
-        if let Form::Json(head, body) = std::mem::replace(&mut self.form, Form::AsItCame) {
+        let form = std::mem::replace(&mut self.form, Form::AsItCame);
+        if let (Form::Json(head, body), Some(tagger)) = (form, &self.tagger) {
             let body = match std::str::from_utf8(&body) {
-                Ok(text) => Bytes::from(tags::tag(self.tagger.tags, &self.tagger.server, text).into_owned()),
+                Ok(text) => Bytes::from(tags::tag(tagger.tags, &tagger.server, text).into_owned()),
                 Err(_) => Bytes::from(body),
             };
             self.down.begin(AnswerHead { content_length: Some(body.len() as u64), ..head }).await?;

@@ -154,6 +154,7 @@ impl KeptOpened {
             }
         }
         let KeptOpened { addr, version, id, has_logging, .. } = self;
-        Opened { addr, version, id, headers: Arc::new(headers), has_logging }
+        let mark = super::opened::mark(id.as_deref());
+        Opened { addr, version, id, headers: Arc::new(headers), has_logging, mark }
     }
 }

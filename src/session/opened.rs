@@ -23,6 +23,14 @@ pub struct Opened {
     /// the session was opened. What belongs to a session carries them, whoever sends it.
     pub headers: Arc<HeaderMap>,
     pub(super) has_logging: bool,
+    /// Tells this session from another one with the same server, in what clients hold.
+    pub mark: u32,
+}
+
+/// The same for every process that has the session.
+pub(super) fn mark(id: Option<&str>) -> u32 {
+    let digest = Sha256::digest(id.unwrap_or_default());
+    digest.iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte))
 }
 
 /// Why a server opened no session.
@@ -88,7 +96,8 @@ impl Opened {
         let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
         let version = result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(client.version);
         let (version, has_logging) = (version.to_owned(), result.pointer("/capabilities/logging").is_some());
-        Ok(Opened { addr: endpoint.addr, version, id: answer.session, headers, has_logging })
+        let mark = mark(answer.session.as_deref());
+        Ok(Opened { addr: endpoint.addr, version, id: answer.session, headers, has_logging, mark })
     }
 
     async fn settle(&self, server: &Server, endpoint: &Endpoint, wishes: &Wishes) -> Result<(), String> {
@@ -108,12 +117,6 @@ impl Opened {
             subscribe.ask(server, endpoint, server.timeout.call).await?;
         }
         Ok(())
-    }
-
-    /// Tells this session from another one with the same server, in what clients hold.
-    pub fn mark(&self) -> u32 {
-        let digest = Sha256::digest(self.id.as_deref().unwrap_or_default());
-        digest.iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte))
     }
 
     pub async fn set_level(&self, server: &Server, endpoint: &Endpoint, level: &str) -> Result<(), String> {

@@ -59,7 +59,7 @@ async fn readers_that_never_read_cost_what_is_stated() {
         "{count} readers that never read: resident {} KiB, then {} KiB ({} KiB each); p99 of others {before_p99:?}, then {during_p99:?}",
         before >> 10,
         held >> 10,
-        held.saturating_sub(before) / count as u64 >> 10,
+        (held.saturating_sub(before) / count as u64) >> 10,
     );
     assert!(held <= most, "{held} bytes, {most} are stated");
     // A fifth, and what one slice of a busy machine of two cores is.
@@ -76,7 +76,7 @@ async fn readers_that_never_read_cost_what_is_stated() {
 
 /// Every other one reads a single server, the rest both.
 async fn attach(port: u16, number: usize) -> TcpStream {
-    let path = if number % 2 == 0 { "/mcp" } else { "/mcp/a" };
+    let path = if number.is_multiple_of(2) { "/mcp" } else { "/mcp/a" };
     let session = open_session(port, path, KEY).await.unwrap();
     if path == "/mcp" {
         for tool in ["a__say", "b__say"] {

@@ -261,3 +261,19 @@ async fn quiet_streams_beat_and_end_with_their_key() {
         assert_eq!(reader.end().await, Next::End);
     }
 }
+
+/// People take longer to answer than servers.
+#[tokio::test]
+async fn a_question_may_be_thought_about() {
+    let source = Source::start("a", Kind::Resumable, 0).await;
+    let server = format!("servers:\n  a: {{url: \"{}\", era: legacy, timeout: {{call: 500ms}}}}", source.url());
+    let gateway = start_discovered(&format!("{QUIET}\n{server}")).await;
+    let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+    let stage = Stage { gateway, sources: vec![source], session };
+    let mut call = stage.call("1", "a__ask", &json!({"id": 5})).await;
+    let asked = call.message().await.data;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"n": 1}}});
+    assert_eq!(stage.send(KEY, &answer.to_string()).await.status, 202);
+    assert_eq!(call.message().await.data["result"]["structuredContent"], json!({"n": 1}));
+}
