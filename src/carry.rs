@@ -48,6 +48,10 @@ pub trait Downstream: Send {
     /// Writes a piece of the body as it is.
     fn chunk(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), Gone>> + Send;
     fn end(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// Where the caller stands in a stream that it does not resume itself.
+    fn stands_at(&self) -> Option<StandsAt> {
+        None
+    }
     /// A sign of life, between two events.
     fn beat(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
     /// Ends when the client has gone.
@@ -57,6 +61,13 @@ pub trait Downstream: Send {
 /// The client has gone.
 #[derive(Debug)]
 pub struct Gone;
+
+/// The last event of a stream, and how long to wait before the rest is asked for.
+#[derive(Clone, Debug)]
+pub struct StandsAt {
+    pub id: String,
+    pub retry: Duration,
+}
 
 /// What of an answer's head goes down.
 #[derive(Debug)]
@@ -126,13 +137,22 @@ pub async fn carry<D: Downstream>(
 ) -> Result<(), Stop> {
     let conversation = Conversation { gateway, carry, forwarded, body: carry.body(), path: None, may_stay };
     let began = Instant::now();
-    let done = match carry.servers.as_slice() {
+    let subscribed = subscribed_at(gateway, carry);
+    let servers = subscribed.as_ref().map_or(carry.servers.as_slice(), std::slice::from_ref);
+    let done = match servers {
         [] => Err(Stop::Rejected(Rejection::NotFound)),
         [server] => conversation.hold(server, down, trace).await,
         guesses => conversation.guess(guesses, down, trace).await,
     };
     trace.upstream = began.elapsed();
     done
+}
+
+/// Who took a subscription that is to be ended; others may have the resource as well.
+fn subscribed_at(gateway: &Gateway, carry: &Carry) -> Option<ServerId> {
+    let session = carry.session.as_ref().filter(|_| carry.envelope.method() == "resources/unsubscribe")?;
+    let server = gateway.sessions.known(session.key)?.subscribed_at(&carry.envelope.uri()?)?;
+    gateway.registry.snapshot().seen(&server, &carry.principal, &carry.scope).map(|server| server.id.clone())
 }
 
 impl Conversation<'_> {

@@ -166,6 +166,11 @@ impl Snapshot {
         self.servers.iter().filter(inside).filter(|server| permit::execute(principal, server))
     }
 
+    /// A server, if a principal may use it at an endpoint.
+    pub fn seen(&self, id: &ServerId, principal: &Principal, scope: &Scope) -> Option<&Server> {
+        self.server(id).filter(|server| self.shows(server, principal, scope))
+    }
+
     /// What a list shows, sorted by public name. Of two entries with the same one (URIs, or
     /// `naming: never`) the first by server id is shown, and the others are said to be hidden.
     pub fn list<'s>(&'s self, kind: Kind, era: Era, principal: &Principal, scope: &Scope) -> Vec<Line<'s>> {

@@ -254,8 +254,7 @@ impl Request<'_> {
         let unknown = || Rejection::UnknownTask(tagged.clone().into_owned());
         let (server, task) = tags::untag(&tagged).ok_or_else(unknown)?;
         let Admitted { principal, scope } = self.admitted;
-        let mut visible = self.snapshot.visible(principal, scope);
-        if !visible.any(|known| known.id == server && known.speaks(self.era)) {
+        if !self.snapshot.seen(&server, principal, scope).is_some_and(|known| known.speaks(self.era)) {
             return Err(unknown());
         }
         let splices = [Some(Splice::name(place, task)), None];

@@ -58,10 +58,41 @@ pub async fn attach<D: Downstream>(
     One { gateway, attach, upstreams: &upstreams, headers, resumes, tags, may_stay }.hold(server, down, trace).await
 }
 
+/// Asks for a stream of a session, and waits for the head of the answer.
+pub(super) async fn ask<D: Downstream>(
+    pool: &Pool,
+    endpoint: &InFlight,
+    opened: &Opened,
+    headers: &HeaderMap,
+    down: &mut D,
+    deadline: &Deadline,
+) -> Result<Link, Stop> {
+    let fields = Fields { forwarded: Some(headers), ..opened.fields() };
+    let head = Head { verb: "GET", server: &pool.server, endpoint, path: &endpoint.path, fields, body_bytes: 0 };
+    let asked = async {
+        let mut link = Link::send(endpoint, &head, Bytes::new()).await?;
+        link.answer().await?;
+        Ok(link)
+    };
+    let link = tokio::select! {
+        biased;
+        link = asked => link,
+        () = down.gone() => return Err(Stop::Gone),
+        () = tokio::time::sleep_until(deadline.at().into()) => {
+            pool.slow(endpoint);
+            return Err(Stop::Failed(timed_out(&pool.server.id, deadline)));
+        }
+    };
+    link.map_err(|fault| {
+        pool.failed(endpoint);
+        Stop::Failed(Failure::fault(&pool.server.id, fault))
+    })
+}
+
 /// Whether the principal may use the server here.
 pub(super) fn is_seen(gateway: &Gateway, attach: &Attach, server: &ServerId) -> bool {
     let snapshot = gateway.registry.snapshot();
-    snapshot.visible(&attach.principal, &attach.scope).any(|known| known.id == *server && known.speaks(Era::Legacy))
+    snapshot.seen(server, &attach.principal, &attach.scope).is_some_and(|known| known.speaks(Era::Legacy))
 }
 
 /// A stream of one server.
@@ -118,34 +149,7 @@ impl One<'_> {
         let introduction = legacy::introduction(&self.attach.session, &self.headers);
         let (endpoint, opened) = legacy::open(pool, self.upstreams, &introduction, !self.resumes, &deadline).await?;
         trace.endpoint = Some(endpoint.addr);
-        let fields = Fields { forwarded: Some(&self.headers), ..opened.fields() };
-        let head = Head {
-            verb: "GET",
-            server: &pool.server,
-            endpoint: &endpoint,
-            path: &endpoint.path,
-            fields,
-            body_bytes: 0,
-        };
-        let asked = async {
-            let mut link = Link::send(&endpoint, &head, Bytes::new()).await?;
-            link.answer().await?;
-            Ok(link)
-        };
-        let link = tokio::select! {
-            biased;
-            link = asked => link,
-            () = down.gone() => return Err(Stop::Gone),
-            () = tokio::time::sleep_until(deadline.at().into()) => {
-                pool.slow(&endpoint);
-                return Err(Stop::Failed(timed_out(&pool.server.id, &deadline)));
-            }
-        };
-        let failed = |fault| {
-            pool.failed(&endpoint);
-            Stop::Failed(Failure::fault(&pool.server.id, fault))
-        };
-        let link = link.map_err(failed)?;
+        let link = ask(pool, &endpoint, &opened, &self.headers, down, &deadline).await?;
         Ok((endpoint, opened, link))
     }
 

@@ -19,7 +19,7 @@ use tollbridge_filters::tags::{self, Tags};
 
 /// How long to wait before a stream is asked for again, where the server does not say.
 const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MIN: Duration = Duration::from_millis(10);
+const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A server that does not know yet that its stream has ended takes no other.
@@ -99,7 +99,7 @@ impl Follower {
         let Some(endpoint) = pool.at(self.opened.addr) else { return Asked::Gone };
         let mut headers = self.opened.headers.as_ref().clone();
         if let Some(last) = &self.last {
-            let Ok(id) = HeaderValue::from_bytes(last.as_bytes()) else { return Asked::Gone };
+            let Ok(id) = HeaderValue::from_bytes(last.as_bytes()) else { return Asked::Unknown };
             headers.insert(LAST_EVENT_ID, id);
         }
         let fields = Fields { forwarded: Some(&headers), ..self.opened.fields() };
@@ -145,10 +145,7 @@ impl Follower {
         }
         let changed = event.data.as_deref().and_then(Listed::that_changed);
         event.data = event.data.map(|data| tags::tag(Tags::Session, &self.server, &data).into_owned());
-        let mark = event.id.take().map(|id| {
-            self.last = Some(id.clone());
-            Mark { server: self.server.clone(), session: self.opened.mark, id }
-        });
+        let mark = event.id.take().and_then(|id| self.moved(id));
         let piece = match changed {
             Some(list) => {
                 look_anew(&self.gateway, &self.server).await;
@@ -158,6 +155,12 @@ impl Follower {
             None => Piece::Event(event, mark),
         };
         feed.tell(&self.server, piece).await
+    }
+
+    /// An empty id takes back what was there (WHATWG HTML, 9.2.6): from here on nothing can be resumed.
+    fn moved(&mut self, id: String) -> Option<Mark> {
+        self.last = Some(id.clone()).filter(|id| !id.is_empty());
+        self.last.is_some().then(|| Mark { server: self.server.clone(), session: self.opened.mark, id })
     }
 }
 

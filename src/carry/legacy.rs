@@ -2,16 +2,17 @@
 //! is first needed, and closed with it.
 
 use super::deadline::Deadline;
-use super::{Conversation, Downstream, Interrupted, Relay, Stop, Trace, timed_out};
+use super::{Conversation, Downstream, Interrupted, Relay, StandsAt, Stop, Trace, timed_out};
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, NotOpened, Opened, Upstreams, Wishes};
 use crate::upstream::{Fault, InFlight, Link, Pool, Question, Reply, Vigour};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use tollbridge_filters::glance;
+use tollbridge_filters::headers::LAST_EVENT_ID;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
 use tollbridge_filters::rejection::Rejection;
@@ -32,7 +33,9 @@ impl Conversation<'_> {
         if done.is_ok() && trace.outcome == Some(glance::Outcome::Result) {
             self.remember(&upstreams, &pool.server.id);
         }
-        if let (Err(Stop::Gone), Some(under_way)) = (&done, under_way) {
+        // The server may still be at work: its client has gone, or will ask for the rest elsewhere.
+        let goes_on = matches!(done, Err(Stop::Gone)) || done.is_ok() && trace.outcome.is_none();
+        if let (true, Some(under_way)) = (goes_on, under_way) {
             under_way.abandon();
         }
         done
@@ -67,6 +70,9 @@ impl Conversation<'_> {
             let down = &mut self.tagged(pool, opened.mark, down, trace);
             match (Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
+                Ok(()) if self.carry.calling.is_some() => {
+                    return self.ask_for_the_rest(pool, endpoint, &opened, down, deadline, trace).await;
+                }
                 done => return done,
             }
             // That nothing was done is proven only where the session is not known to anything else either.
@@ -83,6 +89,34 @@ impl Conversation<'_> {
                 return Err(Stop::Rejected(Rejection::SessionNotFound));
             }
         }
+    }
+
+    /// A caller of a REST surface does not resume streams. Where its call's ends before the answer, the
+    /// gateway asks for the rest.
+    async fn ask_for_the_rest<D: Downstream>(
+        &self,
+        pool: &Pool,
+        endpoint: &InFlight,
+        opened: &Opened,
+        down: &mut D,
+        deadline: &mut Deadline,
+        trace: &mut Trace,
+    ) -> Result<(), Stop> {
+        while let (None, Some(StandsAt { id, retry })) = (trace.outcome, down.stands_at()) {
+            if deadline.is_over() {
+                return Err(Stop::Failed(timed_out(&pool.server.id, deadline)));
+            }
+            tokio::time::sleep_until(deadline.at().min(Instant::now() + retry).into()).await;
+            let mut headers = opened.headers.as_ref().clone();
+            let bad_id =
+                |_| Failure::answered(&pool.server.id, Reason::BadReply("its event ids are no text".to_owned()));
+            headers
+                .insert(LAST_EVENT_ID, HeaderValue::from_bytes(id.as_bytes()).map_err(bad_id).map_err(Stop::Failed)?);
+            let link = super::attach::ask(pool, endpoint, opened, &headers, down, deadline).await?;
+            let (asked, in_session) = (self.asked(), opened.id.is_some());
+            Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }.run().await?;
+        }
+        Ok(())
     }
 
     /// Sends within the upstream session. Where the endpoint that holds it cannot be reached, the

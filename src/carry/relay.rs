@@ -138,8 +138,8 @@ impl<D: Downstream> Relay<'_, D> {
         loop {
             let next = tokio::select! {
                 biased;
-                next = self.next() => next,
                 () = &mut stops => return self.stop(&watch).await,
+                next = self.next() => next,
                 () = tokio::time::sleep_until(beat.into()) => {
                     beat = Instant::now() + heartbeat;
                     if awaits == Awaits::News && !(self.asked.may_stay)() {
@@ -177,12 +177,12 @@ impl<D: Downstream> Relay<'_, D> {
     }
 
     /// A stream holds the answer, or the request is lost (MCP 2026-07-28, Streamable HTTP). In the legacy
-    /// era it may end before, and go on where the client asks for the rest (MCP 2025-11-25, Resumability).
+    /// era it may end before, and go on where the rest is asked for (MCP 2025-11-25, Resumability).
     fn may_end(&self, watch: &Watch) -> bool {
         match (self.asked.awaits, self.asked.era) {
             (Awaits::News, _) => true,
             (Awaits::Answer, Era::Modern) => watch.has_answer(),
-            (Awaits::Answer, Era::Legacy) => watch.has_answer() || watch.has_id() && !self.asked.is_shaped,
+            (Awaits::Answer, Era::Legacy) => watch.has_answer() || watch.has_id(),
         }
     }
 

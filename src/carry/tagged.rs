@@ -1,7 +1,7 @@
 //! The client of several servers: what a server names itself reaches it tagged, so that answers, resumed
 //! streams and tasks find their way back. Where nothing is to be tagged everything passes as it came.
 
-use super::{AnswerHead, Downstream, Gone};
+use super::{AnswerHead, Downstream, Gone, StandsAt};
 use crate::failure::{Failure, Reason};
 use crate::reply;
 use bytes::Bytes;
@@ -136,6 +136,10 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
             self.down.chunk(body).await?;
         }
         self.down.end().await
+    }
+
+    fn stands_at(&self) -> Option<StandsAt> {
+        self.down.stands_at()
     }
 
     async fn beat(&mut self) -> Result<(), Gone> {

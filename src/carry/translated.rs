@@ -1,14 +1,15 @@
 //! The client of another surface: what a server answers is kept until it is whole, and then said in
 //! the surface's own words. Whoever wants events hears of progress as it happens.
 
-use super::{AnswerHead, Downstream, Gone};
+use super::{AnswerHead, Downstream, Gone, StandsAt};
 use bytes::Bytes;
 use http::HeaderValue;
+use std::time::Duration;
 use tollbridge_filters::catalog::Dialect;
 use tollbridge_filters::headers::media_type;
 use tollbridge_filters::json;
 use tollbridge_filters::route::{Calling, Form};
-use tollbridge_filters::sse::{self, Events};
+use tollbridge_filters::sse::{self, Event, Events};
 use tollbridge_filters::surface::Surface;
 use tollbridge_filters::translate::Told;
 
@@ -25,7 +26,12 @@ pub struct Translated<'d, D> {
     told: Option<Told>,
     bytes: usize,
     streams: bool,
+    stands_at: Option<StandsAt>,
 }
+
+/// How long to wait before the rest of a stream is asked for, where the server does not say.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MIN: Duration = Duration::from_millis(50);
 
 /// The server's answer so far.
 enum Answer {
@@ -55,6 +61,7 @@ impl<D: Downstream> Translated<'_, D> {
             told: None,
             bytes: 0,
             streams: false,
+            stands_at: None,
         }
     }
 
@@ -118,6 +125,14 @@ pub fn events_head() -> AnswerHead {
     AnswerHead { status: 200, content_type, content_length: None, retry_after: None }
 }
 
+fn note(stands_at: &mut Option<StandsAt>, event: &Event) {
+    let retry = event.retry.as_ref().and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+    let retry = retry.map(|retry| retry.max(RETRY_MIN)).or(stands_at.as_ref().map(|before| before.retry));
+    if let Some(id) = event.id.clone().filter(|id| !id.is_empty()) {
+        *stands_at = Some(StandsAt { id, retry: retry.unwrap_or(RETRY) });
+    }
+}
+
 fn join(mut pieces: Vec<Bytes>) -> Bytes {
     match pieces.len() {
         1 => pieces.pop().unwrap_or_default(),
@@ -142,7 +157,11 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
                 Vec::new()
             }
             Answer::Events(events) => match events.push(&chunk, self.bytes_max) {
-                Ok(events) => events.into_iter().filter_map(|event| event.data).collect(),
+                Ok(events) => {
+                    events.iter().for_each(|event| note(&mut self.stands_at, event));
+                    // What primes a stream says nothing.
+                    events.into_iter().filter_map(|event| event.data).filter(|data| !data.is_empty()).collect()
+                }
                 Err(too_large) => {
                     self.bytes = too_large.0 + 1;
                     Vec::new()
@@ -161,6 +180,10 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
 
     async fn end(&mut self) -> Result<(), Gone> {
         Ok(())
+    }
+
+    fn stands_at(&self) -> Option<StandsAt> {
+        self.stands_at.clone()
     }
 
     async fn beat(&mut self) -> Result<(), Gone> {

@@ -2,11 +2,12 @@
 
 use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY};
 use crate::harness::messages::start_discovered;
-use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
+use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL, event};
 use crate::harness::rest::{bearer, post};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -169,4 +170,32 @@ async fn a_call_that_was_carried_out_is_not_sent_again() {
     let answer = post(&gateway, "/mcp/rec/tools/say", KEY, &json!({})).await;
     assert_eq!((answer.status, recorder.take_calls().len()), (502, 1), "{}", answer.text());
     assert_eq!(answer.json()["source"], "upstream");
+}
+
+/// A server may close the stream of a call and answer on another one (SEP-1699), of which REST knows nothing.
+#[tokio::test]
+async fn the_rest_of_an_answer_is_asked_for() {
+    let server = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let call = Arc::clone(&asked);
+    server.answers(move |request| {
+        call.lock().unwrap().push(request.clone());
+        Reply::Events(vec![(Duration::ZERO, b"id: 1\nretry: 50\ndata: \n\n".to_vec())])
+    });
+    // What has no body has no method of JSON-RPC.
+    server.answers_to("", move |request| {
+        if request.verb() == "DELETE" {
+            return Reply::Status("200 OK", String::new(), Vec::new());
+        }
+        let answer = asked.lock().unwrap()[0].result(r#"{"content":[],"structuredContent":{"n":1}}"#);
+        match request.header("last-event-id") {
+            Some("1") => Reply::Events(vec![(Duration::ZERO, b"id: 2\nretry: 50\ndata: \n\n".to_vec())]),
+            Some("2") => Reply::Events(vec![(Duration::ZERO, event(&answer))]),
+            _ => Reply::Status("405 Method Not Allowed", String::new(), Vec::new()),
+        }
+    });
+    let gateway = start_discovered(&format!("servers:\n  s: {{url: \"{}\"}}", server.url())).await;
+    let answer = post(&gateway, "/mcp/s/tools/say", KEY, &json!({})).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"n": 1})), "{}", answer.text());
+    assert_eq!(server.calls().len(), 1, "the call was sent once");
 }

@@ -48,7 +48,7 @@ impl Request<'_> {
     fn follow(&self, tagged: &str, parts: &mut Vec<Part>) {
         let Admitted { principal, scope } = self.admitted;
         let Some((server, task)) = tags::untag(tagged) else { return };
-        if self.snapshot.visible(principal, scope).any(|known| known.id == server && known.speaks(self.era)) {
+        if self.snapshot.seen(&server, principal, scope).is_some_and(|known| known.speaks(self.era)) {
             Part::of(server, parts, |part| part.tasks.push(task.to_owned()));
         }
     }
