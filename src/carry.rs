@@ -13,6 +13,7 @@ mod listen;
 mod notice;
 mod relay;
 mod standing;
+mod subscriber;
 mod tagged;
 mod translated;
 

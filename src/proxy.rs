@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod exchange;
 mod rest;
+mod streams;
 mod watched;
 
 pub use watched::Guarded;
@@ -29,7 +30,7 @@ use tollbridge_filters::era::{Era, MODERN};
 use tollbridge_filters::jsonrpc;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::route::{Answer, Attach, Carry, Listen, Notice, Reach, Route, Stream};
+use tollbridge_filters::route::{Answer, Carry, Notice, Reach, Route};
 use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
@@ -218,47 +219,6 @@ impl Proxy {
         let mut client = Client::new(session, exchange);
         let done = carry::carry(&self.gateway, carry, &forwarded, &*may_stay, &mut client, &mut trace).await;
         self.conclude(session, exchange, carry.envelope.id(), done, trace).await
-    }
-
-    /// `GET`: a stream of a legacy session.
-    async fn attach(&self, session: &mut Session, exchange: &mut Exchange, attach: &Attach) -> Result<()> {
-        exchange.label(Lane::Carry, "session/stream");
-        exchange.era = Some(Era::Legacy);
-        let servers: Vec<ServerId> = match &attach.to {
-            Stream::One(server) => vec![server.clone()],
-            Stream::Call(mark) => vec![mark.server.clone()],
-            Stream::All(_) => Vec::new(),
-        };
-        let forwarded = self.forwarded(session.req_header(), &servers);
-        let may_stay = self.readmission(session, exchange);
-        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
-        let mut client = Client::new(session, exchange);
-        let done = carry::attach(&self.gateway, attach, &forwarded, &may_stay, &mut client, &mut trace).await;
-        self.conclude(session, exchange, None, done, trace).await
-    }
-
-    /// `subscriptions/listen` over several servers.
-    async fn listen(&self, session: &mut Session, exchange: &mut Exchange, listen: &Listen) -> Result<()> {
-        exchange.label(Lane::Carry, "subscriptions/listen");
-        exchange.era = Some(Era::Modern);
-        let servers: Vec<ServerId> = listen.parts.iter().map(|part| part.server.clone()).collect();
-        let forwarded = self.forwarded(session.req_header(), &servers);
-        let may_stay = self.readmission(session, exchange);
-        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
-        let mut client = Client::new(session, exchange);
-        let done = carry::listen(&self.gateway, listen, &forwarded, &may_stay, &mut client, &mut trace).await;
-        self.conclude(session, exchange, listen.envelope.id(), done, trace).await
-    }
-
-    /// Whether this client would be let in now: a key that is revoked counts for streams that are open as
-    /// well.
-    fn readmission(&self, session: &Session, exchange: &Exchange) -> impl Fn() -> bool + use<> {
-        let (gateway, head) = (Arc::clone(&self.gateway), session.req_header().as_owned_parts());
-        let principal = exchange.principal.as_ref().map(|principal| principal.id().to_owned());
-        move || {
-            let admission = gateway.live().filters.on_head(&head, &gateway.registry.snapshot());
-            matches!(admission, Ok(Admission::Mcp(admitted)) if Some(admitted.principal.id()) == principal.as_deref())
-        }
     }
 
     /// What became of a conversation, told and noted.

@@ -1,32 +1,26 @@
 //! `subscriptions/listen` over several servers (MCP 2026-07-28, Subscriptions): what lists show is the
 //! gateway's own to tell; of resources and tasks those servers tell that have them.
 
-use super::fan_in::{FanIn, Feed, Piece, Told};
+use super::fan_in::{FanIn, Piece, Told};
+use super::subscriber::{ACKNOWLEDGED, Subscriber};
 use super::{Downstream, Gone, MayStay, Stop, Trace, events_head};
 use crate::failure::{Failure, Reason};
 use crate::gateway::Gateway;
 use crate::reply;
 use crate::server::Stage;
-use crate::upstream::{EventStream, Fields, Head, Opening};
-use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tollbridge_filters::era::Era;
-use tollbridge_filters::json;
-use tollbridge_filters::jsonrpc::is_answer_to;
 use tollbridge_filters::marks::Digests;
-use tollbridge_filters::names::{self, ServerId};
-use tollbridge_filters::route::{Listed, Listen, Part};
+use tollbridge_filters::names::ServerId;
+use tollbridge_filters::route::{Listed, Listen};
 use tollbridge_filters::sse::Event;
-use tollbridge_filters::tags::{self, Tags};
 
 /// How long the acknowledgement waits for servers; whoever takes longer is left out of it.
 const ACKNOWLEDGED_LAST: Duration = Duration::from_secs(2);
 
-const METHOD: &str = "subscriptions/listen";
-const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The result that ends a subscription properly.
@@ -224,101 +218,5 @@ impl Listening<'_> {
     async fn end<D: Downstream>(&self, down: &mut D, last: String) -> Result<(), Gone> {
         self.say(down, last).await?;
         down.end().await
-    }
-}
-
-/// Reads what one server tells.
-struct Subscriber {
-    gateway: Arc<Gateway>,
-    server: ServerId,
-    /// Of the client's request, and of this one: what servers tell bears it.
-    id: String,
-    body: Bytes,
-    forwarded: HeaderMap,
-}
-
-impl Subscriber {
-    fn new(gateway: &Arc<Gateway>, listen: &Listen, part: &Part, forwarded: &HeaderMap) -> Subscriber {
-        let id = listen.envelope.id().unwrap_or("null").to_owned();
-        let mut wanted = Map::new();
-        for (member, names) in [("resourceSubscriptions", &part.uris), ("taskIds", &part.tasks)] {
-            if !names.is_empty() {
-                wanted.insert(member.to_owned(), json!(names));
-            }
-        }
-        let (wanted, meta) = (Value::Object(wanted), listen.envelope.meta().unwrap_or("{}"));
-        let params = format!(r#"{{"notifications":{wanted},"_meta":{meta}}}"#);
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{METHOD}","params":{params}}}"#).into();
-        let (gateway, server, forwarded) = (Arc::clone(gateway), part.server.clone(), forwarded.clone());
-        Subscriber { gateway, server, id, body, forwarded }
-    }
-
-    async fn follow(self, feed: &Feed) -> Result<(), ()> {
-        let why = match self.open().await {
-            Ok(stream) => self.read(stream, feed).await?,
-            Err(why) => why,
-        };
-        feed.tell(&self.server, Piece::Lost(why)).await
-    }
-
-    async fn open(&self) -> Result<EventStream, String> {
-        let pool = self.gateway.pool(&self.server).ok_or("it was removed meanwhile")?;
-        let endpoint = pool.pick(&[]).ok_or("it has no address")?;
-        let (server, path) = (&pool.server, endpoint.path.as_str());
-        let fields = Fields {
-            era: Era::Modern,
-            version: None,
-            session: None,
-            method: METHOD,
-            name: None,
-            forwarded: Some(&self.forwarded),
-        };
-        let body_bytes = self.body.len();
-        let head = Head { verb: "POST", server, endpoint: &endpoint, path, fields, body_bytes };
-        let bytes_max = self.gateway.live().conf.limits.event_bytes;
-        let opening = EventStream::open(&endpoint, &head, self.body.clone(), bytes_max);
-        match tokio::time::timeout(server.timeout.call, opening).await {
-            Ok(Ok(Opening::Stream(stream))) => Ok(stream),
-            Ok(Ok(Opening::Refused { status, .. })) => Err(format!("HTTP status {status} and no stream")),
-            Ok(Err(fault)) => {
-                pool.failed(&endpoint);
-                Err(fault.to_string())
-            }
-            Err(_) => Err("no answer in time".to_owned()),
-        }
-    }
-
-    /// Reads to the end, and says what kind of end that was; one that is proper is told at once.
-    async fn read(&self, mut stream: EventStream, feed: &Feed) -> Result<String, ()> {
-        loop {
-            let data = match stream.next().await {
-                Ok(Some(event)) => event.data.unwrap_or_default(),
-                Ok(None) => return Ok("its stream ended".to_owned()),
-                Err(fault) => return Ok(fault.to_string()),
-            };
-            let member = |name| json::find(&data, [name]).ok().flatten().and_then(|place| data.get(place));
-            let piece = match (member("method").map(json::unquote).as_deref(), member("id")) {
-                (Some(ACKNOWLEDGED), _) => self.granted(&data),
-                (Some(_), _) if Listed::that_changed(&data).is_some() => continue,
-                (Some(_), _) => {
-                    Piece::Event(Event::message(tags::tag(Tags::Tasks, &self.server, &data).into_owned()), None)
-                }
-                (None, id) if is_answer_to(id, &self.id) && member("result").is_some() => Piece::Ended,
-                (None, Some(_)) => return Ok("it refuses".to_owned()),
-                (None, None) => continue,
-            };
-            feed.tell(&self.server, piece).await?;
-        }
-    }
-
-    fn granted(&self, acknowledged: &str) -> Piece {
-        let message: Value = serde_json::from_str(acknowledged).unwrap_or_default();
-        let names = |member: &str| {
-            let names = message.pointer(&format!("/params/notifications/{member}")).and_then(Value::as_array);
-            let names = names.into_iter().flatten().filter_map(Value::as_str);
-            names.map(str::to_owned).collect::<Vec<String>>()
-        };
-        let tasks = names("taskIds").iter().map(|task| names::tagged(&self.server, task)).collect();
-        Piece::Acknowledged { uris: names("resourceSubscriptions"), tasks }
     }
 }
