@@ -34,6 +34,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tagged::{Tagged, Tagger};
+use tollbridge_filters::auth::Principal;
 use tollbridge_filters::catalog::Dialect;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::glance;
@@ -124,8 +125,8 @@ struct Conversation<'c> {
     may_stay: &'c MayStay,
 }
 
-/// Whether a client would be let in now.
-pub type MayStay = dyn Fn() -> bool + Send + Sync;
+/// Who the client is, if it would be let in now: its key may be gone, or open less than before.
+pub type MayStay = dyn Fn() -> Option<Principal> + Send + Sync;
 
 /// Takes a request to its server and the answer back.
 pub async fn carry<D: Downstream>(
@@ -165,7 +166,7 @@ impl Conversation<'_> {
             let (conversation, deadline) = (&self.in_plain(&base)?, &mut deadline);
             let (endpoint, link) = conversation.send_to_any(&pool, down, deadline, trace).await?;
             let (asked, pool, endpoint) = (conversation.asked(), &pool, &endpoint);
-            let relay = Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: false };
+            let relay = Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: None };
             return relay.run_plain(self.carry).await;
         }
         match &self.carry.session {
@@ -173,7 +174,7 @@ impl Conversation<'_> {
                 let (endpoint, link) = self.send_to_any(&pool, down, &deadline, trace).await?;
                 let (asked, pool, endpoint, deadline) = (self.asked(), &pool, &endpoint, &mut deadline);
                 let down = &mut self.tagged(pool, 0, down, trace);
-                Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: false }.run().await
+                Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: None }.run().await
             }
             Some(session) => self.hold_in_session(session, &pool, down, &mut deadline, trace).await,
         }

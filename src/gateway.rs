@@ -122,8 +122,10 @@ impl Gateway {
         let next = Live::new(conf, filters, &ledger, &before);
         next.resolve(&before).await;
         let sets = sets(&ledger, Some(&self.registry.snapshot()));
-        self.registry.replace(next.conf.naming, next.profiles(self.born), sets);
+        let (naming, profiles) = (next.conf.naming, next.profiles(self.born).collect::<Vec<_>>());
+        // Whoever is woken by another snapshot finds what goes with it.
         self.live.store(Arc::new(next));
+        self.registry.replace(naming, profiles, sets);
         self.fleet_changed.notify_one();
     }
 }

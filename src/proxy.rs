@@ -35,6 +35,9 @@ use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
 
+/// How long `logging/setLevel` waits for servers.
+const LEVEL_LAST: Duration = Duration::from_secs(2);
+
 pub struct Proxy {
     gateway: Arc<Gateway>,
 }
@@ -211,10 +214,10 @@ impl Proxy {
         let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
         mirror(carry, &mut forwarded);
         // A call ends by itself; nothing is copied for it.
-        let may_stay: Box<MayStay> = match carry.envelope.method().as_ref() {
-            "subscriptions/listen" => Box::new(self.readmission(session, exchange)),
-            _ => Box::new(|| true),
-        };
+        let is_listening = carry.envelope.method() == "subscriptions/listen";
+        let _listening = is_listening.then(|| self.gateway.lifecycle.listen());
+        let may_stay: Box<MayStay> =
+            if is_listening { Box::new(self.readmission(session, exchange)) } else { Box::new(|| None) };
         let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
         let mut client = Client::new(session, exchange);
         let done = carry::carry(&self.gateway, carry, &forwarded, &*may_stay, &mut client, &mut trace).await;
@@ -287,7 +290,9 @@ impl Proxy {
                 client::accept(session, exchange, 202).await
             }
             Some(body) => {
-                handed_on.await;
+                let handed_on = tokio::spawn(handed_on);
+                // What a server says then may come a little too early; one that hangs holds nobody up.
+                let _ = tokio::time::timeout(LEVEL_LAST, handed_on).await;
                 client::answer(session, exchange, None, body).await
             }
         }

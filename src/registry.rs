@@ -14,7 +14,7 @@ pub use record::{Record, SetRecord};
 
 use crate::clock;
 use arc_swap::ArcSwap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -41,8 +41,8 @@ struct Known {
 struct Discovered {
     server: Server,
     offer: Option<Arc<Offer>>,
-    /// The lists that the server says have changed since it was looked at.
-    announced: BTreeSet<Listed>,
+    /// The lists that the server says have changed, each with the first look that can show it.
+    announced: BTreeMap<Listed, u64>,
     /// When each list was last found changed.
     changed: BTreeMap<Listed, Instant>,
 }
@@ -97,9 +97,9 @@ impl Registry {
         });
     }
 
-    /// A server told what it offers.
-    pub fn found(&self, id: &ServerId, offer: Offer) -> Arc<Offer> {
-        if let Some(same) = self.known_already(id, &offer) {
+    /// A server told what it offers, in this look at it.
+    pub fn found(&self, id: &ServerId, offer: Offer, look: u64) -> Arc<Offer> {
+        if let Some(same) = self.known_already(id, &offer, look) {
             return same;
         }
         let offer = Arc::new(offer);
@@ -107,25 +107,25 @@ impl Registry {
             if let Some(discovered) = known.servers.get_mut(id) {
                 discovered.server.state = State::Ready;
                 let before = discovered.offer.replace(Arc::clone(&offer));
-                discovered.count_announced(before.as_deref(), &offer);
+                discovered.count_announced(before.as_deref(), &offer, look);
                 discovered.publish();
             }
         });
         offer
     }
 
-    /// A server says that a list has changed. That is published with what the next look at it finds.
-    pub fn announced(&self, id: &ServerId, list: Listed) {
+    /// A server says that a list has changed. That is published with what this look at it finds.
+    pub fn announced(&self, id: &ServerId, list: Listed, look: u64) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(discovered) = known.servers.get_mut(id) {
-            discovered.announced.insert(list);
+            discovered.announced.insert(list, look);
         }
     }
 
-    fn known_already(&self, id: &ServerId, offer: &Offer) -> Option<Arc<Offer>> {
+    fn known_already(&self, id: &ServerId, offer: &Offer, look: u64) -> Option<Arc<Offer>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let discovered = known.servers.get(id).filter(|discovered| discovered.server.state == State::Ready)?;
-        if !discovered.announced.is_empty() {
+        if discovered.announced.values().any(|first| *first <= look) {
             return None;
         }
         discovered.offer.as_ref().filter(|known| ***known == *offer).map(Arc::clone)
@@ -166,7 +166,7 @@ impl Discovered {
     fn nothing(id: ServerId, profile: Profile) -> Discovered {
         let (state, profile) = (State::Unprobed, Arc::new(profile));
         let server = Server { id, state, offer: None, profile, announced: [0; 3] };
-        let (announced, changed) = (BTreeSet::new(), BTreeMap::new());
+        let (announced, changed) = (BTreeMap::new(), BTreeMap::new());
         let mut discovered = Discovered { server, offer: None, announced, changed };
         discovered.publish();
         discovered
@@ -186,8 +186,9 @@ impl Discovered {
 
     /// A server that says that a list has changed is believed, also where nothing of that is seen; but what
     /// was seen just before is not said twice.
-    fn count_announced(&mut self, before: Option<&Offer>, now: &Offer) {
-        let announced = std::mem::take(&mut self.announced);
+    fn count_announced(&mut self, before: Option<&Offer>, now: &Offer, look: u64) {
+        let announced: Vec<Listed> =
+            self.announced.extract_if(.., |_, first| *first <= look).map(|(list, _)| list).collect();
         for (list, count) in Listed::EVERY.into_iter().zip(&mut self.server.announced) {
             if before.is_some_and(|before| !before.lists_as(now, list)) {
                 self.changed.insert(list, Instant::now());

@@ -114,6 +114,7 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::UnknownResource(_) => (200, ErrorCode::InvalidParams.code(), "unknown_resource"),
         Rejection::UnknownTask(_) => (200, ErrorCode::InvalidParams.code(), "unknown_task"),
         Rejection::UnknownEvent => (400, ErrorCode::InvalidParams.code(), "unknown_event"),
+        Rejection::AnswerRefused(_) => (400, ErrorCode::InvalidRequest.code(), "answer_refused"),
         Rejection::StreamTaken => (409, ErrorCode::InvalidRequest.code(), "stream_taken"),
         Rejection::Ambiguous { .. } => (200, ErrorCode::InvalidParams.code(), "ambiguous"),
         Rejection::EraUnbridged { .. } => (200, UNAVAILABLE, "era_unbridged"),
@@ -177,7 +178,9 @@ fn rejection_data(rejection: &Rejection) -> Map<String, Value> {
         }
         Rejection::ToolFailed { .. } | Rejection::WantsInput | Rejection::NotReached => json!({"source": "upstream"}),
         Rejection::ServerError { code, .. } => json!({"source": "upstream", "serverCode": code}),
-        Rejection::NotDiscovered { server } => json!({"source": "upstream", "server": server.as_str()}),
+        Rejection::AnswerRefused(server) | Rejection::NotDiscovered { server } => {
+            json!({"source": "upstream", "server": server.as_str()})
+        }
         Rejection::Overloaded | Rejection::Store(_) | Rejection::TooMany(_) => json!({"source": "gateway"}),
         _ => json!({"source": "downstream"}),
     };

@@ -3,9 +3,11 @@
 
 mod handover;
 mod opened;
+mod place;
 mod seat;
 
 pub use opened::{Introduction, NotOpened, Opened, Wishes, end_upstream, goodbye};
+pub use place::Place;
 pub use seat::{Kept, News, Seat};
 
 use std::collections::{BTreeSet, HashMap};
@@ -41,7 +43,7 @@ struct Shard {
 /// The upstream half of one session.
 pub struct Upstreams {
     used: Mutex<Instant>,
-    servers: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>>>,
+    servers: Mutex<HashMap<ServerId, Arc<Place>>>,
     /// Requests under way, by their ids as they were sent: what `notifications/cancelled` refers to.
     under_way: Mutex<HashMap<String, Held>>,
     /// What `logging/setLevel` asked for last.
@@ -51,6 +53,8 @@ pub struct Upstreams {
     news: watch::Sender<News>,
     /// The servers whose streams are read, or were found not to be there.
     heeded: Mutex<BTreeSet<ServerId>>,
+    /// When the client's stream last ended because a server's could not be resumed.
+    broken: Mutex<HashMap<ServerId, Instant>>,
     /// Streams that are open.
     streams: AtomicUsize,
 }
@@ -144,6 +148,7 @@ impl Upstreams {
             subscribed: Mutex::default(),
             news: watch::Sender::default(),
             heeded: Mutex::default(),
+            broken: Mutex::default(),
             streams: AtomicUsize::new(0),
         }
     }
@@ -152,19 +157,27 @@ impl Upstreams {
         !self.has_streams() && lock(&self.used).elapsed() > span
     }
 
-    /// The place of this session's session with a server; whoever finds it empty opens it.
-    pub fn at(&self, server: &ServerId) -> Arc<tokio::sync::Mutex<Option<Opened>>> {
+    /// The place of this session's session with a server; whoever finds it empty in its turn opens it.
+    pub fn at(&self, server: &ServerId) -> Arc<Place> {
         Arc::clone(lock(&self.servers).entry(server.clone()).or_default())
     }
 
-    /// The session's session with a server, if it is open. Waits while it is being opened.
-    pub async fn opened(&self, server: &ServerId) -> Option<Opened> {
+    /// The session's session with a server, if it is open.
+    pub fn opened(&self, server: &ServerId) -> Option<Opened> {
         let place = lock(&self.servers).get(server).map(Arc::clone)?;
-        place.lock().await.clone()
+        place.opened()
+    }
+
+    /// Forgets a session with a server, unless another one has taken its place.
+    pub fn forget(&self, server: &ServerId, lost: &Opened) {
+        let place = lock(&self.servers).get(server).map(Arc::clone);
+        if let Some(place) = place {
+            place.forget(lost);
+        }
     }
 
     /// Every server with which a session may be open.
-    pub fn servers(&self) -> Vec<(ServerId, Arc<tokio::sync::Mutex<Option<Opened>>>)> {
+    pub fn servers(&self) -> Vec<(ServerId, Arc<Place>)> {
         lock(&self.servers).iter().map(|(id, place)| (id.clone(), Arc::clone(place))).collect()
     }
 

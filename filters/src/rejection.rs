@@ -124,6 +124,8 @@ pub enum Rejection {
     UnknownTask(String),
     #[error("this Last-Event-ID leads nowhere; open the stream without it, and expect that something was missed")]
     UnknownEvent,
+    #[error("server {0} does not take this answer (HTTP status 400)")]
+    AnswerRefused(ServerId),
     #[error("this session has a stream of this kind already; a second one would take its messages")]
     StreamTaken,
     #[error("{name:?} is ambiguous; say one of: {}", candidates.join(", "))]

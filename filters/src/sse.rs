@@ -7,6 +7,8 @@ pub struct Events {
     line: Vec<u8>,
     event: Event,
     after_carriage_return: bool,
+    /// The first line is behind, which may begin with a byte order mark.
+    begun: bool,
 }
 
 /// One event. What a stream says of itself (`id`, `retry`) may come without data.
@@ -47,7 +49,10 @@ impl Events {
     }
 
     fn end_line(&mut self) -> Option<Event> {
-        let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+        let mut line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with('\u{feff}') {
+            line.remove(0);
+        }
         if line.is_empty() {
             return Some(std::mem::take(&mut self.event)).filter(|event| *event != Event::default());
         }
@@ -117,7 +122,7 @@ mod tests {
 
     #[test]
     fn chunks_split_anywhere() {
-        let stream = b": hello\r\nevent: message\ndata: {\"a\":1}\n\nid: 7\rdata:x\rdata: y\r\rretry: 5\n\ndata\n\n";
+        let stream = b"\xEF\xBB\xBFdata: 0\n\n: hello\r\nevent: message\ndata: {\"a\":1}\n\nid: 7\rdata:x\rdata: y\r\rretry: 5\n\ndata\n\n";
         for size in 1..=stream.len() {
             let mut events = Events::default();
             let mut seen = Vec::new();
@@ -129,6 +134,7 @@ mod tests {
                 Event { name: own(name), id: own(id), retry: own(retry), data: own(data) }
             };
             let expected = [
+                said(None, None, None, Some("0")),
                 said(Some("message"), None, None, Some("{\"a\":1}")),
                 said(None, Some("7"), None, Some("x\ny")),
                 said(None, None, Some("5"), None),

@@ -2,7 +2,7 @@
 //! With one server behind it, it is that server's, as it comes.
 
 use super::deadline::Deadline;
-use super::legacy::{self, forget};
+use super::legacy;
 use super::relay::{Asked, Awaits, Relay};
 use super::tagged::{Tagged, Tagger};
 use super::{Downstream, MayStay, Stop, Trace, timed_out};
@@ -14,9 +14,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
+use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::headers::LAST_EVENT_ID;
 use tollbridge_filters::names::ServerId;
+use tollbridge_filters::path::Scope;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Attach, Stream};
 use tollbridge_filters::tags::Tags;
@@ -48,8 +50,10 @@ pub async fn attach<D: Downstream>(
         let id = HeaderValue::from_bytes(mark.id.as_bytes()).map_err(|_| Stop::Rejected(Rejection::NotFound))?;
         headers.insert(LAST_EVENT_ID, id);
         // The stream belongs to a session that may be no more.
-        let opened = upstreams.opened(server).await;
-        if !is_seen(gateway, attach, server) || opened.is_none_or(|opened| opened.mark != mark.session) {
+        let opened = upstreams.opened(server);
+        if !is_seen(gateway, &attach.principal, &attach.scope, server)
+            || opened.is_none_or(|opened| opened.mark != mark.session)
+        {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
@@ -90,9 +94,9 @@ pub(super) async fn ask<D: Downstream>(
 }
 
 /// Whether the principal may use the server here.
-pub(super) fn is_seen(gateway: &Gateway, attach: &Attach, server: &ServerId) -> bool {
+pub(super) fn is_seen(gateway: &Gateway, principal: &Principal, scope: &Scope, server: &ServerId) -> bool {
     let snapshot = gateway.registry.snapshot();
-    snapshot.seen(server, &attach.principal, &attach.scope).is_some_and(|known| known.speaks(Era::Legacy))
+    snapshot.seen(server, principal, scope).is_some_and(|known| known.speaks(Era::Legacy))
 }
 
 /// A stream of one server.
@@ -121,9 +125,6 @@ impl One<'_> {
                 tokio::time::sleep(TAKEN_AGAIN).await;
                 continue;
             }
-            if link.head().is_some_and(|head| head.status == 405) {
-                return Err(Stop::Rejected(Rejection::MethodNotAllowed { allow: "POST, DELETE".to_owned() }));
-            }
             match self.relay(&pool, &endpoint, &opened, link, down, trace).await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
                 done => return done,
@@ -131,7 +132,7 @@ impl One<'_> {
             if self.resumes && !legacy::is_gone(&pool, &endpoint, &opened).await {
                 return Err(Stop::Rejected(Rejection::UnknownEvent));
             }
-            forget(self.upstreams, server).await;
+            self.upstreams.forget(server, &opened);
             if !std::mem::take(&mut may_go_on) {
                 return Err(Stop::Rejected(Rejection::SessionNotFound));
             }
@@ -181,7 +182,7 @@ impl One<'_> {
         });
         let down = &mut Tagged::new(tagger, down);
         let deadline = &mut Deadline::never();
-        let in_session = opened.id.is_some();
+        let in_session = Some(opened);
         Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }.run().await
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tollbridge_filters::marks::Mark;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::route::Listed;
@@ -20,7 +20,7 @@ pub(super) enum Piece {
     /// With its place in the server's stream, where it has one.
     Event(Event, Option<Mark>),
     /// The server says that a list has changed; it was looked at since.
-    Changed(Listed, Option<Mark>),
+    Changed(Listed),
     /// The server says what it will tell of (`subscriptions/listen`).
     Acknowledged { uris: Vec<String>, tasks: Vec<String> },
     /// The server has ended its stream as it should.
@@ -56,8 +56,11 @@ impl FanIn {
     }
 
     /// Adds a server: what it tells goes into the feed. Stays on this thread, where its connections are.
-    pub(super) fn add<F: Future<Output = ()> + Send + 'static>(&mut self, follow: impl FnOnce(Feed) -> F) {
-        self.tasks.spawn(follow(self.feed.clone()));
+    pub(super) fn add<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        follow: impl FnOnce(Feed) -> F,
+    ) -> AbortHandle {
+        self.tasks.spawn(follow(self.feed.clone()))
     }
 
     /// The next piece. It never ends: this has a feed itself.
@@ -72,15 +75,18 @@ impl FanIn {
 impl Feed {
     /// Waits until there is room. `Err`: the client has gone.
     pub(super) async fn tell(&self, server: &ServerId, piece: Piece) -> Result<(), ()> {
-        let bytes = match &piece {
-            Piece::Event(event, _) => event.bytes(),
-            Piece::Changed(..) | Piece::Acknowledged { .. } | Piece::Ended | Piece::Lost(_) => 0,
+        let room = match &piece {
+            Piece::Event(event, _) => Some(self.room_for(event.bytes() + PIECE_BYTES).await?),
+            // There are few of them, and they must not stand behind what others say.
+            Piece::Changed(..) | Piece::Acknowledged { .. } | Piece::Ended | Piece::Lost(_) => None,
         };
-        // One that is larger than the queue has it to itself.
-        let bytes = (bytes + PIECE_BYTES).min(self.room_bytes);
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(drop)?;
-        self.queue.send((server.clone(), piece, Some(room))).map_err(drop)
+        self.queue.send((server.clone(), piece, room)).map_err(drop)
+    }
+
+    /// One that is larger than the queue has it to itself.
+    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ()> {
+        let permits = u32::try_from(bytes.min(self.room_bytes)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(drop)
     }
 }
 

@@ -2,14 +2,16 @@
 //! again where it ends, from the last event on.
 
 use super::fan_in::{Feed, Piece};
-use super::legacy::{forget, is_gone};
+use super::legacy::is_gone;
 use crate::gateway::Gateway;
 use crate::session::{Opened, Upstreams};
 use crate::upstream::{EventStream, Fields, Head, InFlight, Opening, Pool};
 use bytes::Bytes;
 use http::HeaderValue;
+use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tollbridge_filters::headers::LAST_EVENT_ID;
 use tollbridge_filters::marks::Mark;
 use tollbridge_filters::names::ServerId;
@@ -22,9 +24,12 @@ const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// A stream that ends sooner, without an event, is not missed.
+const FLAP_MAX: Duration = Duration::from_secs(1);
+
 /// A server that does not know yet that its stream has ended takes no other.
 const TAKEN_AGAIN: Duration = Duration::from_millis(100);
-const TAKEN_LAST: usize = 10;
+const TAKEN_LAST: u32 = 10;
 
 pub(super) struct Follower {
     gateway: Arc<Gateway>,
@@ -34,6 +39,8 @@ pub(super) struct Follower {
     /// The last event that came.
     last: Option<String>,
     retry: Duration,
+    /// Whether the stream was there already, so that its end matters.
+    was_there: bool,
 }
 
 /// What asking for a stream came to.
@@ -59,7 +66,7 @@ impl Follower {
         opened: Opened,
         last: Option<String>,
     ) -> Follower {
-        Follower { gateway, upstreams, server, opened, last, retry: RETRY }
+        Follower { gateway, upstreams, server, opened, was_there: last.is_some(), last, retry: RETRY }
     }
 
     /// Reads until nothing more is to be had. `Err`: the client has gone.
@@ -69,26 +76,36 @@ impl Follower {
         loop {
             let asked = self.ask().await;
             self.upstreams.heed(&self.server);
-            match asked {
+            let why = match asked {
                 Asked::Stream(stream) => {
-                    let why = self.read(*stream, feed).await?;
-                    (taken, wait) = (0, self.retry);
-                    if self.last.is_none() {
-                        return feed.tell(&self.server, Piece::Lost(why)).await;
-                    }
+                    let began = Instant::now();
+                    let Read { why, events } = self.read(*stream, feed).await?;
+                    // Where it ended at once, and nothing came, there was hardly a stream.
+                    let was_there = events > 0 || began.elapsed() > FLAP_MAX;
+                    wait = if was_there { self.retry } else { (wait * 2).min(RETRY_MAX) };
+                    taken = 0;
+                    self.was_there |= was_there;
+                    (self.last.is_none() && was_there).then_some(why)
                 }
+                Asked::Nothing if self.was_there => Some("it has no stream any more".to_owned()),
                 Asked::Nothing => return Ok(()),
-                Asked::Taken if taken < TAKEN_LAST => (taken, wait) = (taken + 1, TAKEN_AGAIN),
-                Asked::Taken => return Ok(()),
+                Asked::Taken if taken >= TAKEN_LAST && !self.was_there => return Ok(()),
+                Asked::Taken => {
+                    (taken, wait) = (taken + 1, (TAKEN_AGAIN * (taken + 1)).min(RETRY_MAX));
+                    None
+                }
                 Asked::Gone => {
-                    forget(&self.upstreams, &self.server).await;
-                    return feed.tell(&self.server, Piece::Lost("its session is gone".to_owned())).await;
+                    self.upstreams.forget(&self.server, &self.opened);
+                    Some("its session is gone".to_owned())
                 }
-                Asked::Unknown => {
-                    let why = "it does not know the last event any more".to_owned();
-                    return feed.tell(&self.server, Piece::Lost(why)).await;
+                Asked::Unknown => Some("it does not know the last event any more".to_owned()),
+                Asked::Hindered => {
+                    wait = (wait * 2).min(RETRY_MAX);
+                    None
                 }
-                Asked::Hindered => wait = (wait * 2).min(RETRY_MAX),
+            };
+            if let Some(why) = why {
+                return feed.tell(&self.server, Piece::Lost(why)).await;
             }
             tokio::time::sleep(wait).await;
         }
@@ -121,40 +138,59 @@ impl Follower {
     async fn refused(&self, status: u16, pool: &Pool, endpoint: &InFlight) -> Asked {
         match status {
             409 => Asked::Taken,
-            400 if self.last.is_some() && !is_gone(pool, endpoint, &self.opened).await => Asked::Unknown,
-            400 | 404 if self.opened.id.is_some() => Asked::Gone,
+            400 | 404 if self.opened.id.is_some() && is_gone(pool, endpoint, &self.opened).await => Asked::Gone,
+            400 if self.last.is_some() => Asked::Unknown,
             408 | 425 | 429 | 500.. => Asked::Hindered,
             _ => Asked::Nothing,
         }
     }
 
-    /// Reads to the end, and says what kind of end that was.
-    async fn read(&mut self, mut stream: EventStream, feed: &Feed) -> Result<String, ()> {
+    /// Reads to the end, and says what kind of end that was. A list that has changed is looked at while the
+    /// rest is read.
+    async fn read(&mut self, mut stream: EventStream, feed: &Feed) -> Result<Read, ()> {
+        let mut events = 0;
+        let (mut looked_for, mut wanted) = (BTreeSet::new(), BTreeSet::new());
+        let mut look = std::pin::pin!(None);
         loop {
-            match stream.next().await {
-                Ok(Some(event)) => self.tell(event, feed).await?,
-                Ok(None) => return Ok("it ended".to_owned()),
-                Err(fault) => return Ok(fault.to_string()),
+            if look.as_ref().get_ref().is_none() && !wanted.is_empty() {
+                looked_for = std::mem::take(&mut wanted);
+                look.set(Some(look_anew(Arc::clone(&self.gateway), self.server.clone())));
+            }
+            let next = tokio::select! {
+                biased;
+                next = stream.next() => next,
+                () = ended(look.as_mut()) => {
+                    look.set(None);
+                    for list in std::mem::take(&mut looked_for) {
+                        feed.tell(&self.server, Piece::Changed(list)).await?;
+                    }
+                    continue;
+                }
+            };
+            match next {
+                Ok(Some(event)) => {
+                    events += 1;
+                    wanted.extend(self.tell(event, feed).await?);
+                }
+                Ok(None) => return Ok(Read { why: "it ended".to_owned(), events }),
+                Err(fault) => return Ok(Read { why: fault.to_string(), events }),
             }
         }
     }
 
-    async fn tell(&mut self, mut event: Event, feed: &Feed) -> Result<(), ()> {
+    /// Tells what an event says; a list that has changed is told when it is listed so.
+    async fn tell(&mut self, mut event: Event, feed: &Feed) -> Result<Option<Listed>, ()> {
         if let Some(retry) = event.retry.take().and_then(|millis| millis.parse().ok()) {
             self.retry = Duration::from_millis(retry).clamp(RETRY_MIN, RETRY_MAX);
         }
         let changed = event.data.as_deref().and_then(Listed::that_changed);
+        event.data = event.data.filter(|_| changed.is_none());
         event.data = event.data.map(|data| tags::tag(Tags::Session, &self.server, &data).into_owned());
         let mark = event.id.take().and_then(|id| self.moved(id));
-        let piece = match changed {
-            Some(list) => {
-                look_anew(&self.gateway, &self.server).await;
-                Piece::Changed(list, mark)
-            }
-            None if event.data.is_none() && mark.is_none() => return Ok(()),
-            None => Piece::Event(event, mark),
-        };
-        feed.tell(&self.server, piece).await
+        if event.data.is_some() || mark.is_some() {
+            feed.tell(&self.server, Piece::Event(event, mark)).await?;
+        }
+        Ok(changed)
     }
 
     /// An empty id takes back what was there (WHATWG HTML, 9.2.6): from here on nothing can be resumed.
@@ -164,10 +200,24 @@ impl Follower {
     }
 }
 
+/// What reading a stream came to.
+struct Read {
+    why: String,
+    events: usize,
+}
+
 /// Has a server looked at again, and waits until that is published.
-pub(super) async fn look_anew(gateway: &Gateway, server: &ServerId) {
+async fn look_anew(gateway: Arc<Gateway>, server: ServerId) {
     let most = gateway.live().conf.discovery.timeout;
-    if let Some(pool) = gateway.pool(server) {
+    if let Some(pool) = gateway.pool(&server) {
         pool.renewal.look(most).await;
+    }
+}
+
+/// Waits for what is under way, if something is.
+async fn ended(mut under_way: Pin<&mut Option<impl Future<Output = ()>>>) {
+    match under_way.as_mut().as_pin_mut() {
+        Some(under_way) => under_way.await,
+        None => std::future::pending().await,
     }
 }

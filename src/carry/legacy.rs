@@ -6,7 +6,7 @@ use super::{Conversation, Downstream, Interrupted, Relay, StandsAt, Stop, Trace,
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
 use crate::session::{Introduction, NotOpened, Opened, Upstreams, Wishes};
-use crate::upstream::{Fault, InFlight, Link, Pool, Question, Reply, Vigour};
+use crate::upstream::{Endpoint, Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ impl Conversation<'_> {
         trace: &mut Trace,
     ) -> Result<(), Stop> {
         let upstreams = upstreams(self.gateway, session);
+        let _kept = upstreams.keep();
         let under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
         let done = self.hold_or_go_on(session, &upstreams, pool, down, deadline, trace).await;
         if done.is_ok() && trace.outcome == Some(glance::Outcome::Result) {
@@ -65,8 +66,7 @@ impl Conversation<'_> {
         let mut may_go_on = self.carry.may_reopen();
         loop {
             let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
-            let in_session = opened.id.is_some();
-            let (asked, endpoint) = (self.asked(), &endpoint);
+            let (asked, endpoint, in_session) = (self.asked(), &endpoint, Some(&opened));
             let down = &mut self.tagged(pool, opened.mark, down, trace);
             match (Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
                 Err(Stop::Rejected(Rejection::SessionNotFound)) => {}
@@ -80,7 +80,7 @@ impl Conversation<'_> {
                 let why = "it refused the call in a session that it knows";
                 return Err(Stop::Failed(Failure::answered(&pool.server.id, Reason::BadReply(why.to_owned()))));
             }
-            forget(upstreams, &pool.server.id).await;
+            upstreams.forget(&pool.server.id, &opened);
             if !may_go_on && self.carry.calling.is_some() {
                 let why = "it loses its sessions as soon as they are opened";
                 return Err(Stop::Failed(Failure::answered(&pool.server.id, Reason::BadReply(why.to_owned()))));
@@ -113,7 +113,7 @@ impl Conversation<'_> {
             headers
                 .insert(LAST_EVENT_ID, HeaderValue::from_bytes(id.as_bytes()).map_err(bad_id).map_err(Stop::Failed)?);
             let link = super::attach::ask(pool, endpoint, opened, &headers, down, deadline).await?;
-            let (asked, in_session) = (self.asked(), opened.id.is_some());
+            let (asked, in_session) = (self.asked(), Some(opened));
             Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }.run().await?;
         }
         Ok(())
@@ -147,11 +147,11 @@ impl Conversation<'_> {
                         Fault::NotSent(_) if goes_on && endpoint.health.vigour() != Vigour::Down => {}
                         // The session is lost with its endpoint, and nothing hangs on it.
                         Fault::NotSent(_) if goes_on && (opened.id.is_none() || may_reopen) => {
-                            forget(&upstreams, id).await
+                            upstreams.forget(id, &opened);
                         }
                         // Others are there, but they do not know the session: the client must begin anew.
                         Fault::NotSent(_) if pool.endpoints().len() > 1 => {
-                            forget(&upstreams, id).await;
+                            upstreams.forget(id, &opened);
                             return Err(Stop::Rejected(Rejection::SessionNotFound));
                         }
                         // It may be back in a moment, with the session; if not, the server says so.
@@ -165,7 +165,7 @@ impl Conversation<'_> {
 }
 
 /// Whether a server does not know a session that it gave.
-pub(super) async fn is_gone(pool: &Pool, endpoint: &InFlight, opened: &Opened) -> bool {
+pub(super) async fn is_gone(pool: &Pool, endpoint: &Endpoint, opened: &Opened) -> bool {
     let ping = Question::ping(&opened.version, opened.id.as_deref());
     let ping = Question { headers: Some(&opened.headers), ..ping };
     let answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
@@ -183,11 +183,11 @@ pub(super) async fn open(
 ) -> Result<(InFlight, Opened), Stop> {
     let place = upstreams.at(&pool.server.id);
     let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
-    let mut slot = tokio::time::timeout_at(deadline.at().into(), place.lock()).await.map_err(|_| late())?;
-    if let Some(opened) = slot.clone() {
+    let turn = tokio::time::timeout_at(deadline.at().into(), place.turn()).await.map_err(|_| late())?;
+    if let Some(opened) = place.opened() {
         match pool.at(opened.addr) {
             Some(endpoint) if !pool.has_lost_sessions(&endpoint).await => return Ok((endpoint, opened)),
-            _ => *slot = None,
+            _ => place.forget(&opened),
         }
         // It is not what it was, or not there any more, and what the client built up is gone with it.
         if opened.id.is_some() && !may_reopen {
@@ -202,9 +202,8 @@ pub(super) async fn open(
         let wishes = Wishes { level: upstreams.level(), subscriptions: upstreams.subscriptions(&pool.server.id) };
         match open_at(pool, &endpoint, client, &wishes, deadline).await {
             Ok(opened) => {
-                *slot = Some(opened.clone());
-                // Whoever hears of it looks into the slot.
-                drop(slot);
+                place.put(opened.clone());
+                drop(turn);
                 upstreams.has_opened(&pool.server.id).await;
                 return Ok((endpoint, opened));
             }
@@ -283,10 +282,6 @@ fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
     gateway.sessions.upstreams(session.key)
 }
 
-pub(super) async fn forget(upstreams: &Upstreams, server: &ServerId) {
-    upstreams.at(server).lock().await.take();
-}
-
 /// Ends a session: from now on its id is good no more; what it gives closes its upstream sessions.
 pub fn end(gateway: Arc<Gateway>, session: &Session) -> impl Future<Output = ()> + use<> {
     let upstreams = gateway.sessions.end(session.key);
@@ -300,7 +295,8 @@ pub fn end(gateway: Arc<Gateway>, session: &Session) -> impl Future<Output = ()>
 /// Closes what a session had opened upstream.
 pub async fn release(gateway: &Gateway, upstreams: &Upstreams) {
     for (server, place) in upstreams.servers() {
-        let opened = place.lock().await.take();
+        let _turn = place.turn().await;
+        let opened = place.take();
         let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
             continue;
         };

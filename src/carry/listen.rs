@@ -12,9 +12,11 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::marks::Digests;
 use tollbridge_filters::names::ServerId;
+use tollbridge_filters::path::Scope;
 use tollbridge_filters::route::{Listed, Listen};
 use tollbridge_filters::sse::Event;
 
@@ -37,7 +39,8 @@ pub async fn listen<D: Downstream>(
     down: &mut D,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let digests = digests(gateway, listen);
+    let principal = listen.principal.clone();
+    let digests = digests(gateway, &principal, &listen.scope);
     let mut fan_in = FanIn::new(gateway.live().conf.limits.stream_bytes);
     for part in &listen.parts {
         let subscriber = Subscriber::new(gateway, listen, part, forwarded);
@@ -46,7 +49,7 @@ pub async fn listen<D: Downstream>(
             let _ = subscriber.follow(&feed).await;
         });
     }
-    let mut listening = Listening { gateway, listen, fan_in, digests, heard: Vec::new() };
+    let mut listening = Listening { gateway, listen, principal, fan_in, digests, heard: Vec::new() };
     let mut waiting = Vec::new();
     let honoured = tokio::select! {
         biased;
@@ -69,8 +72,8 @@ pub async fn listen<D: Downstream>(
     Ok(listening.hold(may_stay, down, trace).await?)
 }
 
-fn digests(gateway: &Gateway, listen: &Listen) -> Digests {
-    gateway.registry.snapshot().digests(Era::Modern, &listen.principal, &listen.scope)
+fn digests(gateway: &Gateway, principal: &Principal, scope: &Scope) -> Digests {
+    gateway.registry.snapshot().digests(Era::Modern, principal, scope)
 }
 
 fn acknowledged(id: &str, honoured: &Map<String, Value>) -> String {
@@ -86,6 +89,8 @@ struct Ending(String);
 struct Listening<'l> {
     gateway: &'l Arc<Gateway>,
     listen: &'l Listen,
+    /// As it is now: its key may open less than at the beginning.
+    principal: Principal,
     fan_in: FanIn,
     digests: Digests,
     /// The servers that are in what was acknowledged.
@@ -93,6 +98,11 @@ struct Listening<'l> {
 }
 
 impl Listening<'_> {
+    fn sees(&self, server: &ServerId) -> bool {
+        let snapshot = self.gateway.registry.snapshot();
+        snapshot.seen(server, &self.principal, &self.listen.scope).is_some()
+    }
+
     fn id(&self) -> &str {
         self.listen.envelope.id().unwrap_or("null")
     }
@@ -146,7 +156,10 @@ impl Listening<'_> {
                 () = &mut closed => break,
                 // The sender lives as long as what is borrowed here.
                 _ = changes.changed() => {
-                    if !may_stay() {
+                    let Some(now) = may_stay() else { break };
+                    self.principal = now;
+                    // It hears from servers that are no more for it; it may subscribe to the rest.
+                    if !self.heard.iter().all(|server| self.sees(server)) {
                         break;
                     }
                     self.say_changes(down).await?;
@@ -157,7 +170,7 @@ impl Listening<'_> {
                     }
                 }
                 () = tokio::time::sleep_until(beat.into()) => {
-                    if !may_stay() {
+                    if may_stay().is_none() {
                         break;
                     }
                     down.beat().await?;
@@ -199,7 +212,7 @@ impl Listening<'_> {
     }
 
     async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
-        let digests = digests(self.gateway, self.listen);
+        let digests = digests(self.gateway, &self.principal, &self.listen.scope);
         let before = std::mem::replace(&mut self.digests, digests);
         for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
             if now != before && self.listen.lists.contains(&list) {

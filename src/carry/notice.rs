@@ -2,18 +2,20 @@
 //! becomes of them, and clients' answers to what servers asked, which must arrive.
 
 use super::Stop;
-use super::legacy::forget;
+use super::legacy::is_gone;
 use crate::failure::{Failure, Reason};
 use crate::gateway::Gateway;
 use crate::session::Opened;
 use crate::upstream::{Fault, Head, Link, Pool};
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::permit;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Notice, Reach};
 
-/// Hands a notification to the servers of the session that it is meant for.
+/// Hands a notification to the servers of the session that it is meant for, at the same time: one that
+/// hangs keeps it from nobody else.
 pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
     let Some(upstreams) = gateway.sessions.known(notice.session.key) else {
         return;
@@ -21,6 +23,8 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
     if let Reach::Level(level) = &notice.reach {
         upstreams.set_level(level);
     }
+    let notice = Arc::new(notice);
+    let mut telling = JoinSet::new();
     for (server, place) in upstreams.servers() {
         let meant = match &notice.reach {
             Reach::Opened | Reach::Level(_) => true,
@@ -30,19 +34,20 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
         if !meant || !may_reach(&gateway, &notice, &server) {
             continue;
         }
-        // A place that is locked is just being opened: its server does not know the session yet. But
-        // it will know the request that is to be cancelled.
-        let opened = match notice.reach {
-            Reach::Holder(_) => place.lock().await.clone(),
-            _ => place.try_lock().ok().and_then(|slot| slot.clone()),
-        };
-        let Some((pool, opened)) = gateway.pool(&server).zip(opened) else {
-            continue;
-        };
-        if let Err(why) = hand_on(&pool, &opened, &notice).await {
-            tracing::info!(%server, %why, "a notification could not be handed on");
-        }
+        let (gateway, notice) = (Arc::clone(&gateway), Arc::clone(&notice));
+        telling.spawn(async move {
+            // A server that does not know the session yet need not hear of it. But it will know the request
+            // that is to be cancelled.
+            if let Reach::Holder(_) = notice.reach {
+                drop(place.turn().await);
+            }
+            let Some((pool, opened)) = gateway.pool(&server).zip(place.opened()) else { return };
+            if let Err(why) = hand_on(&pool, &opened, &notice).await {
+                tracing::info!(%server, %why, "a notification could not be handed on");
+            }
+        });
     }
+    telling.join_all().await;
 }
 
 /// Takes a client's answer to the server that asked, and says whether it arrived.
@@ -55,15 +60,22 @@ pub async fn deliver(gateway: &Gateway, notice: &Notice) -> Result<(), Stop> {
         _ => upstreams.servers().into_iter().next().map(|(server, _)| server),
     };
     let server = asker.filter(|server| may_reach(gateway, notice, server)).ok_or_else(lost)?;
-    let opened = upstreams.opened(&server).await.ok_or_else(lost)?;
+    let opened = upstreams.opened(&server).ok_or_else(lost)?;
     let pool = gateway.pool(&server).ok_or_else(lost)?;
     let failed = |reason| Stop::Failed(Failure::answered(&server, reason));
     match tell(&pool, &opened, notice).await {
         Ok(200..=299) => Ok(()),
-        Ok(400 | 404) if opened.id.is_some() => {
-            forget(&upstreams, &server).await;
+        Ok(404) if opened.id.is_some() => {
+            upstreams.forget(&server, &opened);
             Err(lost())
         }
+        Ok(400) => match pool.at(opened.addr) {
+            Some(endpoint) if opened.id.is_some() && is_gone(&pool, &endpoint, &opened).await => {
+                upstreams.forget(&server, &opened);
+                Err(lost())
+            }
+            _ => Err(Stop::Rejected(Rejection::AnswerRefused(server))),
+        },
         Ok(status) => Err(failed(Reason::BadReply(format!("HTTP status {status} to the client's answer")))),
         Err(why) => Err(failed(Reason::Unavailable(why))),
     }

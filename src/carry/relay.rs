@@ -4,10 +4,11 @@
 mod events;
 
 use super::deadline::Deadline;
+use super::legacy::is_gone;
 use super::{AnswerHead, Downstream, MayStay, Stop, Trace, timed_out};
 use crate::failure::{Failure, Reason};
 use crate::gateway::Gateway;
-use crate::session::Upstreams;
+use crate::session::{Opened, Upstreams};
 use crate::upstream::{Endpoint, Fault, Link, Pool};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -81,8 +82,8 @@ pub(super) struct Relay<'r, D> {
     pub(super) down: &'r mut D,
     pub(super) deadline: &'r mut Deadline,
     pub(super) trace: &'r mut Trace,
-    /// Whether the server gave a session id, and so can have lost the session.
-    pub(super) in_session: bool,
+    /// The session that it is asked in.
+    pub(super) in_session: Option<&'r Opened>,
 }
 
 impl<D: Downstream> Relay<'_, D> {
@@ -181,7 +182,7 @@ impl<D: Downstream> Relay<'_, D> {
         };
         let speaks = memmem::find(&body, b"\"jsonrpc\"").is_some() && memmem::find(&body, b"\"error\"").is_some();
         let is_answer = speaks && !is_transport_error(&body);
-        if self.in_session && !is_answer && (status == 404 || status == 400 && speaks) {
+        if !is_answer && (status == 404 || status == 400 && speaks) && self.has_lost_session(status).await {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
         match status {
@@ -200,8 +201,21 @@ impl<D: Downstream> Relay<'_, D> {
                 let retry_after = head.retry_after.and_then(|value| value.to_str().map(str::to_owned).ok());
                 Err(self.failed(Reason::Overloaded { status, retry_after }))
             }
+            404 | 405 if self.asked.awaits == Awaits::News && self.asked.era == Era::Legacy => {
+                Err(Stop::Rejected(Rejection::MethodNotAllowed { allow: "POST, DELETE".to_owned() }))
+            }
             _ => Err(self.bad_reply(&format!("HTTP status {status}, {}", describe(&head.content_type)))),
         }
+    }
+
+    /// Whether the session is no more. 404 says so to a request (MCP 2025-11-25, Session Management); 400, or
+    /// 404 to who wants a stream, may say something else, and then the session answers a ping.
+    async fn has_lost_session(&self, status: u16) -> bool {
+        let Some(opened) = self.in_session.filter(|opened| opened.id.is_some()) else {
+            return false;
+        };
+        let is_said = status == 404 && self.asked.awaits == Awaits::Answer;
+        is_said || is_gone(self.pool, self.endpoint, opened).await
     }
 
     /// The whole of a short body.

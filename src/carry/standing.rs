@@ -12,9 +12,12 @@ use crate::session::{Seat, Upstreams};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::marks::{Mark, Standing};
 use tollbridge_filters::names::ServerId;
+use tollbridge_filters::path::Scope;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Attach, Listed};
 use tollbridge_filters::sse::Event;
@@ -40,7 +43,9 @@ pub(super) async fn stand<D: Downstream>(
     let standing = before.cloned().unwrap_or(Standing { digests, marks: Vec::new() });
     let fan_in = FanIn::new(gateway.live().conf.limits.stream_bytes);
     let (followed, said) = (BTreeMap::new(), BTreeMap::new());
-    let mut stand = Stand { gateway, attach, upstreams, seat, standing, fan_in, followed, said };
+    let principal = attach.principal.clone();
+    let mut stand =
+        Stand { gateway, scope: &attach.scope, principal, upstreams, seat, standing, fan_in, followed, said };
     trace.status = 200;
     trace.streamed = true;
     stand.follow_opened();
@@ -54,9 +59,9 @@ pub(super) async fn stand<D: Downstream>(
 /// Whoever resumes must find the sessions that its stream came from.
 async fn check(gateway: &Gateway, attach: &Attach, upstreams: &Upstreams, before: &Standing) -> Result<(), Stop> {
     for mark in &before.marks {
-        let opened = upstreams.opened(&mark.server).await;
+        let opened = upstreams.opened(&mark.server);
         let is_same = opened.is_some_and(|opened| opened.mark == mark.session);
-        if !is_same && is_seen(gateway, attach, &mark.server) {
+        if !is_same && is_seen(gateway, &attach.principal, &attach.scope, &mark.server) {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }
@@ -65,15 +70,23 @@ async fn check(gateway: &Gateway, attach: &Attach, upstreams: &Upstreams, before
 
 struct Stand<'s> {
     gateway: &'s Arc<Gateway>,
-    attach: &'s Attach,
+    scope: &'s Scope,
+    /// As it is now: its key may open less than at the beginning.
+    principal: Principal,
     upstreams: &'s Arc<Upstreams>,
     seat: Seat,
     standing: Standing,
     fan_in: FanIn,
-    /// The servers that are read, each with the session that it is read in.
-    followed: BTreeMap<ServerId, u32>,
+    /// The servers that are read.
+    followed: BTreeMap<ServerId, Followed>,
     /// When it was said last that a list has changed.
     said: BTreeMap<Listed, Instant>,
+}
+
+/// The session that a server is read in, and who reads.
+struct Followed {
+    mark: u32,
+    task: AbortHandle,
 }
 
 impl Stand<'_> {
@@ -98,14 +111,14 @@ impl Stand<'_> {
                     self.follow_opened();
                 }
                 _ = changes.changed() => {
-                    if !may_stay() {
-                        break;
-                    }
+                    let Some(now) = may_stay() else { break };
+                    self.principal = now;
+                    self.leave_unseen();
                     self.say_changes(down).await?;
                 }
                 (server, piece, _room) = self.fan_in.next() => match piece {
                     Piece::Event(mut event, mark) => {
-                        if !is_seen(self.gateway, self.attach, &server) {
+                        if !self.sees(&server) {
                             continue;
                         }
                         event.id = self.moved(mark);
@@ -113,12 +126,17 @@ impl Stand<'_> {
                         trace.response_bytes += event.len();
                         down.chunk(event.into()).await?;
                     }
-                    Piece::Changed(list, mark) => {
-                        let id = self.moved(mark);
+                    Piece::Changed(list) => {
                         self.say_changes(down).await?;
                         if !self.was_said(list) {
-                            say_change(list, id, down).await?;
+                            say_change(list, self.standing.id(), down).await?;
                         }
+                    }
+                    // One that breaks again and again must not take the others' news with it.
+                    Piece::Lost(why) if !self.upstreams.may_end_for(&server) => {
+                        tracing::debug!(%server, %why, "a stream broke again");
+                        self.followed.remove(&server);
+                        continue;
                     }
                     Piece::Lost(why) => {
                         tracing::info!(%server, %why, "a stream cannot be resumed; its client's ends");
@@ -128,7 +146,7 @@ impl Stand<'_> {
                     Piece::Acknowledged { .. } | Piece::Ended => continue,
                 },
                 () = tokio::time::sleep_until(beat.into()) => {
-                    if !may_stay() {
+                    if may_stay().is_none() {
                         break;
                     }
                     down.beat().await?;
@@ -143,27 +161,43 @@ impl Stand<'_> {
     /// anything has nothing to say.
     fn follow_opened(&mut self) {
         for (server, place) in self.upstreams.servers() {
-            let Some(opened) = place.try_lock().ok().and_then(|slot| slot.clone()) else { continue };
+            let Some(opened) = place.opened() else { continue };
             let mark = opened.mark;
-            let is_new = self.followed.get(&server) != Some(&mark);
-            if !is_new || !is_seen(self.gateway, self.attach, &server) {
+            let is_new = self.followed.get(&server).is_none_or(|followed| followed.mark != mark);
+            if !is_new || !self.sees(&server) {
                 continue;
             }
-            self.followed.insert(server.clone(), mark);
+            let followed = server.clone();
             let gateway = Arc::clone(self.gateway);
             let upstreams = Arc::clone(self.upstreams);
             let last = self.standing.of(&server).filter(|known| known.session == mark).map(|mark| mark.id.clone());
-            self.fan_in.add(|feed| async move {
+            let task = self.fan_in.add(|feed| async move {
                 let follower = Follower::new(gateway, upstreams, server, opened, last);
                 // Whether it was heard or not, there is nothing more to say.
                 let _ = follower.follow(&feed).await;
             });
+            self.followed.insert(followed, Followed { mark, task });
         }
     }
 
+    fn sees(&self, server: &ServerId) -> bool {
+        is_seen(self.gateway, &self.principal, self.scope, server)
+    }
+
+    /// Servers that are no more for this client are read no more for it.
+    fn leave_unseen(&mut self) {
+        let (gateway, principal, scope) = (self.gateway, &self.principal, self.scope);
+        self.followed.retain(|server, followed| {
+            let is_seen = is_seen(gateway, principal, scope, server);
+            if !is_seen {
+                followed.task.abort();
+            }
+            is_seen
+        });
+    }
+
     async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
-        let Attach { principal, scope, .. } = self.attach;
-        let digests = self.gateway.registry.snapshot().digests(Era::Legacy, principal, scope);
+        let digests = self.gateway.registry.snapshot().digests(Era::Legacy, &self.principal, self.scope);
         let before = std::mem::replace(&mut self.standing.digests, digests);
         for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
             if now != before {

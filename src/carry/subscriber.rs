@@ -11,7 +11,7 @@ use tollbridge_filters::era::Era;
 use tollbridge_filters::json;
 use tollbridge_filters::jsonrpc::is_answer_to;
 use tollbridge_filters::names::{self, ServerId};
-use tollbridge_filters::route::{Listed, Listen, Part};
+use tollbridge_filters::route::{Listen, Part};
 use tollbridge_filters::sse::Event;
 use tollbridge_filters::tags::{self, Tags};
 
@@ -26,6 +26,7 @@ pub(super) struct Subscriber {
     server: ServerId,
     /// Of the client's request, and of this one: what servers tell bears it.
     id: String,
+    part: Part,
     body: Bytes,
     forwarded: HeaderMap,
 }
@@ -43,7 +44,7 @@ impl Subscriber {
         let params = format!(r#"{{"notifications":{wanted},"_meta":{meta}}}"#);
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{METHOD}","params":{params}}}"#).into();
         let (gateway, server, forwarded) = (Arc::clone(gateway), part.server.clone(), forwarded.clone());
-        Subscriber { gateway, server, id, body, forwarded }
+        Subscriber { gateway, server, id, part: part.clone(), body, forwarded }
     }
 
     pub(super) async fn follow(self, feed: &Feed) -> Result<(), ()> {
@@ -83,6 +84,7 @@ impl Subscriber {
 
     /// Reads to the end, and says what kind of end that was; one that is proper is told at once.
     async fn read(&self, mut stream: EventStream, feed: &Feed) -> Result<String, ()> {
+        let mut is_granted = false;
         loop {
             let data = match stream.next().await {
                 Ok(Some(event)) => event.data.unwrap_or_default(),
@@ -91,11 +93,12 @@ impl Subscriber {
             };
             let member = |name| json::find(&data, [name]).ok().flatten().and_then(|place| data.get(place));
             let piece = match (member("method").map(json::unquote).as_deref(), member("id")) {
-                (Some(ACKNOWLEDGED), _) => self.granted(&data),
-                (Some(_), _) if Listed::that_changed(&data).is_some() => continue,
-                (Some(_), _) => {
+                (Some(ACKNOWLEDGED), _) if !std::mem::replace(&mut is_granted, true) => self.granted(&data),
+                (Some("notifications/resources/updated" | "notifications/tasks"), _) => {
                     Piece::Event(Event::message(tags::tag(Tags::Tasks, &self.server, &data).into_owned()), None)
                 }
+                // Nothing else was asked for.
+                (Some(_), _) => continue,
                 (None, id) if is_answer_to(id, &self.id) && member("result").is_some() => Piece::Ended,
                 (None, Some(_)) => return Ok("it refuses".to_owned()),
                 (None, None) => continue,
@@ -106,12 +109,13 @@ impl Subscriber {
 
     fn granted(&self, acknowledged: &str) -> Piece {
         let message: Value = serde_json::from_str(acknowledged).unwrap_or_default();
-        let names = |member: &str| {
+        let names = |member: &str, asked: &[String]| {
             let names = message.pointer(&format!("/params/notifications/{member}")).and_then(Value::as_array);
-            let names = names.into_iter().flatten().filter_map(Value::as_str);
-            names.map(str::to_owned).collect::<Vec<String>>()
+            let names = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+            names.filter(|name| asked.contains(name)).collect::<Vec<String>>()
         };
-        let tasks = names("taskIds").iter().map(|task| names::tagged(&self.server, task)).collect();
-        Piece::Acknowledged { uris: names("resourceSubscriptions"), tasks }
+        let tasks = names("taskIds", &self.part.tasks);
+        let tasks = tasks.iter().map(|task| names::tagged(&self.server, task)).collect();
+        Piece::Acknowledged { uris: names("resourceSubscriptions", &self.part.uris), tasks }
     }
 }

@@ -82,8 +82,8 @@ async fn heed(gateway: &Gateway, pool: &Pool, lists: &[&str]) -> Ended {
 async fn hear(gateway: &Gateway, pool: &Pool, mut stream: EventStream) {
     while let Ok(Some(event)) = stream.next().await {
         if let Some(list) = event.data.as_deref().and_then(Listed::that_changed) {
-            gateway.registry.announced(&pool.server.id, list);
-            pool.renewal.look(gateway.live().conf.discovery.timeout).await;
+            gateway.registry.announced(&pool.server.id, list, pool.renewal.next());
+            pool.renewal.ask();
         }
     }
 }

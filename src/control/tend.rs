@@ -59,7 +59,7 @@ async fn keep_discovering(gateway: &Gateway, pool: &Pool, presence: &Presence, l
         let wait = match discover(pool, before.as_deref(), conf.timeout).await {
             Ok(Found { offer, doubt }) => {
                 let offer = if before.as_deref() == Some(&offer) { offer } else { compiled(gateway, offer).await };
-                before = Some(gateway.registry.found(id, offer));
+                before = Some(gateway.registry.found(id, offer, look));
                 let is_passing = doubt.as_ref().is_some_and(|doubt| doubt.is_passing);
                 retry = if is_passing { (retry * 2).min(RETRY_LAST) } else { RETRY_FIRST };
                 let why = doubt.map(|doubt| doubt.why);

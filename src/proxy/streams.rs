@@ -8,6 +8,7 @@ use pingora::Result;
 use pingora_proxy::Session;
 use std::sync::Arc;
 use tollbridge_filters::Admission;
+use tollbridge_filters::auth::Principal;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::route::{Attach, Listen, Stream};
@@ -17,6 +18,7 @@ impl Proxy {
     pub(super) async fn attach(&self, session: &mut Session, exchange: &mut Exchange, attach: &Attach) -> Result<()> {
         exchange.label(Lane::Carry, "session/stream");
         exchange.era = Some(Era::Legacy);
+        let _listening = self.gateway.lifecycle.listen();
         let servers: Vec<ServerId> = match &attach.to {
             Stream::One(server) => vec![server.clone()],
             Stream::Call(mark) => vec![mark.server.clone()],
@@ -34,6 +36,7 @@ impl Proxy {
     pub(super) async fn listen(&self, session: &mut Session, exchange: &mut Exchange, listen: &Listen) -> Result<()> {
         exchange.label(Lane::Carry, "subscriptions/listen");
         exchange.era = Some(Era::Modern);
+        let _listening = self.gateway.lifecycle.listen();
         let servers: Vec<ServerId> = listen.parts.iter().map(|part| part.server.clone()).collect();
         let forwarded = self.forwarded(session.req_header(), &servers);
         let may_stay = self.readmission(session, exchange);
@@ -43,14 +46,15 @@ impl Proxy {
         self.conclude(session, exchange, listen.envelope.id(), done, trace).await
     }
 
-    /// Whether this client would be let in now: a key that is revoked counts for streams that are open as
-    /// well.
-    pub(super) fn readmission(&self, session: &Session, exchange: &Exchange) -> impl Fn() -> bool + use<> {
+    /// Who this client is now: a key that is revoked, or opens less, counts for streams that are open as well.
+    pub(super) fn readmission(&self, session: &Session, exchange: &Exchange) -> impl Fn() -> Option<Principal> + use<> {
         let (gateway, head) = (Arc::clone(&self.gateway), session.req_header().as_owned_parts());
         let principal = exchange.principal.as_ref().map(|principal| principal.id().to_owned());
-        move || {
-            let admission = gateway.live().filters.on_head(&head, &gateway.registry.snapshot());
-            matches!(admission, Ok(Admission::Mcp(admitted)) if Some(admitted.principal.id()) == principal.as_deref())
+        move || match gateway.live().filters.on_head(&head, &gateway.registry.snapshot()) {
+            Ok(Admission::Mcp(admitted)) => {
+                Some(admitted.principal).filter(|now| Some(now.id()) == principal.as_deref())
+            }
+            _ => None,
         }
     }
 }

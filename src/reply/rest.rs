@@ -359,6 +359,7 @@ fn rejected(rejection: &Rejection) -> (u16, &'static str) {
         Rejection::UnknownResource(_) => (404, "resource_not_found"),
         Rejection::UnknownTask(_) => (404, "task_not_found"),
         Rejection::UnknownEvent => (400, "unknown_event"),
+        Rejection::AnswerRefused(_) => (400, "answer_refused"),
         Rejection::StreamTaken => (409, "stream_taken"),
         Rejection::Ambiguous { .. } => (409, "ambiguous_tool"),
         Rejection::EraUnbridged { .. } => (502, "era_unbridged"),

@@ -49,6 +49,8 @@ pub struct Lifecycle {
     handed_over: AtomicBool,
     stage: watch::Sender<Stage>,
     in_flight: Arc<AtomicUsize>,
+    /// Of these, streams that end with the process and wait for nothing.
+    listening: Arc<AtomicUsize>,
     entered: AtomicU64,
 }
 
@@ -60,6 +62,17 @@ impl Lifecycle {
         self.entered.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(Arc::clone(&self.in_flight))
+    }
+
+    /// Counts a stream that waits for nothing, until what this gives is dropped.
+    pub fn listen(&self) -> InFlightGuard {
+        self.listening.fetch_add(1, Ordering::Relaxed);
+        InFlightGuard(Arc::clone(&self.listening))
+    }
+
+    /// Whether a call is under way, for which its client may have to bring something.
+    fn has_calls(&self) -> bool {
+        self.in_flight() > self.listening.load(Ordering::Relaxed)
     }
 
     pub fn in_flight(&self) -> usize {
@@ -135,7 +148,7 @@ impl Lifecycle {
         self.proceed(Stage::Draining);
         let began = Instant::now();
         let mut last = (self.entered.load(Ordering::Relaxed), Instant::now());
-        while began.elapsed() < accept && last.1.elapsed() < QUIET {
+        while began.elapsed() < accept && (last.1.elapsed() < QUIET || self.has_calls()) {
             tokio::time::sleep(LOOK_AGAIN).await;
             let entered = self.entered.load(Ordering::Relaxed);
             if entered != last.0 {

@@ -44,6 +44,9 @@ impl Meeting {
         }
         let process = Pid::from_raw(pid);
         kill(process, None).with_context(|| format!("there is no process {pid} to take over from"))?;
+        if !is_ours(pid) {
+            return Err(anyhow!("process {pid} is no tollbridge"));
+        }
         // Whoever could reach the socket could hand us sockets of its own.
         let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.directory);
         made.with_context(|| format!("{} cannot be made", self.directory.display()))?;
@@ -75,6 +78,12 @@ impl Meeting {
     pub(super) fn is_attended(&self) -> bool {
         listens(&self.socket())
     }
+}
+
+/// The signal ends every other program.
+fn is_ours(pid: i32) -> bool {
+    let name = |process: &str| std::fs::read_to_string(format!("/proc/{process}/comm")).ok();
+    name(&pid.to_string()).is_some_and(|theirs| theirs.starts_with("tollbridge") || Some(theirs) == name("self"))
 }
 
 /// Asked without connecting, because that would be taken for the handover itself.

@@ -2,7 +2,7 @@
 //! gateway, and which sessions have ended. Without it clients' sessions would go on with servers that
 //! know nothing of what was done in them.
 
-use super::{Opened, Sessions, Upstreams, lock};
+use super::{Opened, Place, Sessions, Upstreams, lock};
 use crate::answer::random;
 use crate::clock;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -104,11 +104,8 @@ impl Sessions {
 
 impl Upstreams {
     fn kept(&self, key: SessionKey) -> Kept {
-        // What is just being opened belongs to the process that opens it.
-        let opened = self.servers().into_iter().filter_map(|(server, place)| {
-            let opened = place.try_lock().ok()?.clone()?;
-            Some(KeptOpened::of(&server, &opened))
-        });
+        let opened =
+            self.servers().into_iter().filter_map(|(server, place)| Some(KeptOpened::of(&server, &place.opened()?)));
         let opened = opened.collect();
         let subscribed = lock(&self.subscribed).iter().map(|(uri, at)| (uri.clone(), at.to_string())).collect();
         Kept { key, level: self.level(), subscribed, opened }
@@ -120,9 +117,7 @@ impl Upstreams {
         let opened: HashMap<_, _> = kept
             .opened
             .into_iter()
-            .filter_map(|opened| {
-                Some((server(&opened.server)?, Arc::new(tokio::sync::Mutex::new(Some(opened.restored())))))
-            })
+            .filter_map(|opened| Some((server(&opened.server)?, Arc::new(Place::holding(opened.restored())))))
             .collect();
         *lock(&upstreams.servers) = opened;
         *lock(&upstreams.level) = kept.level;

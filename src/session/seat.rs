@@ -3,9 +3,12 @@
 use super::Upstreams;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tollbridge_filters::names::ServerId;
+
+/// How often a client's stream ends at most because of the same server.
+const ENDED_LAST: Duration = Duration::from_secs(30);
 
 /// How long others wait until a server's stream is read.
 const HEEDED_LAST: Duration = Duration::from_secs(1);
@@ -51,6 +54,17 @@ impl Upstreams {
             true
         });
         Some(Seat { kept: self.keep(), number: number? })
+    }
+
+    /// Whether the client's stream may end for want of a server's. One that breaks all the time must not take
+    /// the others' news with it.
+    pub fn may_end_for(&self, server: &ServerId) -> bool {
+        let mut broken = super::lock(&self.broken);
+        let may_end = broken.get(server).is_none_or(|at| at.elapsed() > ENDED_LAST);
+        if may_end {
+            broken.insert(server.clone(), Instant::now());
+        }
+        may_end
     }
 
     pub(super) fn has_streams(&self) -> bool {
@@ -122,7 +136,7 @@ impl Drop for Seat {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        *super::lock(&self.0.used) = std::time::Instant::now();
+        *super::lock(&self.0.used) = Instant::now();
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -26,11 +26,21 @@ impl Renewal {
         self.done.send_replace(look);
     }
 
+    /// The number of the first look that has not begun yet.
+    pub fn next(&self) -> u64 {
+        self.begun.load(Ordering::Acquire) + 1
+    }
+
+    /// Asks for a look.
+    pub fn ask(&self) {
+        self.wanted.notify_one();
+    }
+
     /// Asks for a look and waits for its end.
     pub async fn look(&self, most: Duration) {
-        let next = self.begun.load(Ordering::Acquire) + 1;
+        let next = self.next();
         let mut done = self.done.subscribe();
-        self.wanted.notify_one();
+        self.ask();
         // Whoever waits goes on with what is known; the server may not answer.
         let _ = tokio::time::timeout(most, done.wait_for(|done| *done >= next)).await;
     }

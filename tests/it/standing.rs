@@ -5,9 +5,12 @@ use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, OTHER_KEY};
 use crate::harness::http::Response;
 use crate::harness::messages::{legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::reader::{Event, Next, Reader, open_session};
+use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use crate::harness::source::{Kind, Source, servers};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 const QUIET: &str = "discovery: {interval: 1h, start_wait: 10s}";
 
@@ -180,6 +183,9 @@ async fn what_cannot_be_resumed_ends() {
 
     let stage = Stage::set([Kind::Resumable, Kind::Forgetful], "").await;
     let mut reader = stage.attach(None).await.unwrap();
+    stage.emit();
+    reader.message().await;
+    reader.message().await;
     stage.sources[1].cut();
     let mut comments = Vec::new();
     let ended = loop {
@@ -276,4 +282,100 @@ async fn a_question_may_be_thought_about() {
     let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"n": 1}}});
     assert_eq!(stage.send(KEY, &answer.to_string()).await.status, 202);
     assert_eq!(call.message().await.data["result"]["structuredContent"], json!({"n": 1}));
+}
+
+/// However many first calls come at once, the server is listened to.
+#[tokio::test]
+async fn a_crowd_of_first_calls_is_heard() {
+    for _ in 0..10 {
+        let source = Source::start("a", Kind::Forgetful, 0).await;
+        let gateway = start_discovered(&format!("{QUIET}\n{}", servers(std::slice::from_ref(&source)))).await;
+        let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+        let stage = Stage { gateway, sources: vec![source], session };
+        let mut reader = stage.attach(None).await.unwrap();
+        let mut all = JoinSet::new();
+        for _ in 0..5 {
+            let (mut client, session) = (stage.gateway.client().await, stage.session.clone());
+            all.spawn(
+                async move { legacy_call(&mut client, "/mcp", KEY, &session, "a__say", "{}").await.unwrap().status },
+            );
+        }
+        assert_eq!(all.join_all().await, [200; 5]);
+        stage.emit();
+        let event = tokio::time::timeout(Duration::from_secs(3), reader.message()).await.expect("the server is heard");
+        assert_eq!(number(&event), ("a".to_owned(), 1));
+    }
+}
+
+/// A key that opens less by now hears less.
+#[tokio::test]
+async fn a_narrowed_key_hears_less() {
+    let stage = Stage::set([Kind::Resumable; 2], "").await;
+    let session = open_session(stage.gateway.port, "/mcp/a", KEY).await.unwrap();
+    let mut one = Reader::attach(stage.gateway.port, "/mcp/a", KEY, &session, None).await.unwrap();
+    let mut reader = stage.attach(None).await.unwrap();
+    stage.emit();
+    numbers(&mut reader, 2).await;
+    let keys =
+        format!("keys:\n  - {{id: app, key: {KEY}, servers: [b]}}\n  - {{id: ops, key: {ADMIN_KEY}, role: admin}}");
+    stage.gateway.reconfigure(&format!("{keys}\n{QUIET}\n{}", servers(&stage.sources)));
+    // Busy all the time, which must not keep it from noticing.
+    let noticed = async { while one.next().await != Next::End {} };
+    let busy = async {
+        loop {
+            stage.sources[0].emit();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = noticed => {}
+        () = busy => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the stream of a server that the key has lost goes on"),
+    }
+    stage.sources[1].emit();
+    loop {
+        let event = reader.message().await;
+        // What was on its way before does not count; that a list has changed has no number.
+        if event.data["params"]["data"]["source"] == "b" {
+            break;
+        }
+    }
+    stage.emit();
+    assert_eq!(number(&reader.message().await), ("b".to_owned(), 3), "of the other server nothing comes any more");
+}
+
+/// What a server says of a message is not what it would say of a session.
+#[tokio::test]
+async fn a_refused_message_costs_no_session() {
+    let server = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    let gateway = start_discovered(&format!("{QUIET}\nservers:\n  s: {{url: \"{}\"}}", server.url())).await;
+    let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+    let refusal = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#;
+    let json = "Content-Type: application/json\r\n";
+    let mut client = gateway.client().await;
+    let mut said = Vec::new();
+    for refuses in [false, true, false] {
+        server.answers(move |request| match refuses {
+            true => Reply::Status("400 Bad Request", json.to_owned(), refusal.into()),
+            false => Reply::Json(request.result(r#"{"content":[]}"#)),
+        });
+        said.push(legacy_call(&mut client, "/mcp", KEY, &session, "s__say", "{}").await.unwrap().status);
+    }
+    assert_eq!(said, [200, 400, 200]);
+    // The same to an answer, and to who wants a stream where there is none.
+    server.answers_to("", move |request| match request.verb() {
+        "GET" => Reply::Status("404 Not Found", "Content-Type: text/html\r\n".to_owned(), b"<p>no".to_vec()),
+        "DELETE" => Reply::Status("200 OK", String::new(), Vec::new()),
+        _ => Reply::Status("400 Bad Request", json.to_owned(), refusal.into()),
+    });
+    let answer = client
+        .post("/mcp", &legacy(KEY, Some(&session)), br#"{"jsonrpc":"2.0","id":"s__0","result":7}"#)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    drop(Reader::attach(gateway.port, "/mcp", KEY, &session, None).await.unwrap());
+    legacy_call(&mut client, "/mcp", KEY, &session, "s__say", "{}").await.unwrap();
+    let sessions: BTreeSet<_> =
+        server.calls().iter().map(|call| call.header("mcp-session-id").map(str::to_owned)).collect();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
 }

@@ -8,6 +8,7 @@ use crate::reply;
 use crate::server::Stage;
 use crate::session::Upstreams;
 use std::time::Instant;
+use tokio::sync::watch;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::glance::{Watch, Word};
 use tollbridge_filters::sse;
@@ -27,16 +28,21 @@ impl<D: Downstream> Relay<'_, D> {
             }
         };
         tokio::pin!(stops);
+        let mut published = (awaits == Awaits::News).then(|| gateway.registry.watch());
         let (mut watch, mut changes, mut questions) = (Watch::default(), self.changes(), self.questions());
         let mut beat = Instant::now() + heartbeat;
         loop {
             let next = tokio::select! {
                 biased;
                 () = &mut stops => return self.stop(&watch).await,
+                () = is_published(&mut published) => match (self.asked.may_stay)() {
+                    Some(_) => continue,
+                    None => return self.stop(&watch).await,
+                },
                 next = self.next() => next,
                 () = tokio::time::sleep_until(beat.into()) => {
                     beat = Instant::now() + heartbeat;
-                    if awaits == Awaits::News && !(self.asked.may_stay)() {
+                    if awaits == Awaits::News && (self.asked.may_stay)().is_none() {
                         return self.stop(&watch).await;
                     }
                     if watch.is_between_events() {
@@ -131,6 +137,15 @@ impl<D: Downstream> Relay<'_, D> {
         tracing::info!(server = %self.pool.server.id, %failure, "an event stream broke off");
         self.trace.broken_off = true;
         Ok(())
+    }
+}
+
+/// Waits until another snapshot is published, for whom that matters.
+async fn is_published(published: &mut Option<watch::Receiver<u64>>) {
+    match published {
+        // The sender lives as long as the gateway.
+        Some(published) => _ = published.changed().await,
+        None => std::future::pending().await,
     }
 }
 

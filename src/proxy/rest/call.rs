@@ -40,7 +40,7 @@ impl Proxy {
         let mut client = Client::new(session, exchange);
         let id = carry.envelope.id().unwrap_or_default();
         let mut translated = Translated::new(&mut client, calling, id, bytes_max);
-        let done = carry::carry(&self.gateway, carry, &forwarded, &|| true, &mut translated, &mut trace).await;
+        let done = carry::carry(&self.gateway, carry, &forwarded, &|| None, &mut translated, &mut trace).await;
         let ended = said(done, translated.ending(), carry, calling, snapshot);
         let streams = translated.streams() || calling.form == Form::Events && ended.is_ok();
         let gone = match (&ended, streams) {
