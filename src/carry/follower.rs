@@ -85,7 +85,9 @@ impl Follower {
                     wait = if was_there { self.retry } else { (wait * 2).min(RETRY_MAX) };
                     taken = 0;
                     self.was_there |= was_there;
-                    (self.last.is_none() && was_there).then_some(why)
+                    // One that breaks again and again must not take the others' news with it.
+                    let is_missed = self.last.is_none() && was_there;
+                    Some(why).filter(|_| is_missed && self.upstreams.may_end_for(&self.server))
                 }
                 Asked::Nothing if self.was_there => Some("it has no stream any more".to_owned()),
                 Asked::Nothing => return Ok(()),
@@ -151,31 +153,43 @@ impl Follower {
         let mut events = 0;
         let (mut looked_for, mut wanted) = (BTreeSet::new(), BTreeSet::new());
         let mut look = std::pin::pin!(None);
-        loop {
+        let why = loop {
             if look.as_ref().get_ref().is_none() && !wanted.is_empty() {
                 looked_for = std::mem::take(&mut wanted);
                 look.set(Some(look_anew(Arc::clone(&self.gateway), self.server.clone())));
             }
             let next = tokio::select! {
                 biased;
-                next = stream.next() => next,
                 () = ended(look.as_mut()) => {
                     look.set(None);
-                    for list in std::mem::take(&mut looked_for) {
-                        feed.tell(&self.server, Piece::Changed(list)).await?;
-                    }
+                    self.say_changed(std::mem::take(&mut looked_for), feed).await?;
                     continue;
                 }
+                next = stream.next() => next,
             };
             match next {
                 Ok(Some(event)) => {
                     events += 1;
                     wanted.extend(self.tell(event, feed).await?);
                 }
-                Ok(None) => return Ok(Read { why: "it ended".to_owned(), events }),
-                Err(fault) => return Ok(Read { why: fault.to_string(), events }),
+                Ok(None) => break "it ended".to_owned(),
+                Err(fault) => break fault.to_string(),
             }
+        };
+        // What was said before the end counts.
+        wanted.extend(looked_for);
+        if !wanted.is_empty() {
+            look_anew(Arc::clone(&self.gateway), self.server.clone()).await;
+            self.say_changed(wanted, feed).await?;
         }
+        Ok(Read { why, events })
+    }
+
+    async fn say_changed(&self, lists: BTreeSet<Listed>, feed: &Feed) -> Result<(), ()> {
+        for list in lists {
+            feed.tell(&self.server, Piece::Changed(list)).await?;
+        }
+        Ok(())
     }
 
     /// Tells what an event says; a list that has changed is told when it is listed so.

@@ -132,12 +132,6 @@ impl Stand<'_> {
                             say_change(list, self.standing.id(), down).await?;
                         }
                     }
-                    // One that breaks again and again must not take the others' news with it.
-                    Piece::Lost(why) if !self.upstreams.may_end_for(&server) => {
-                        tracing::debug!(%server, %why, "a stream broke again");
-                        self.followed.remove(&server);
-                        continue;
-                    }
                     Piece::Lost(why) => {
                         tracing::info!(%server, %why, "a stream cannot be resumed; its client's ends");
                         down.chunk(format!(": the stream of {server} ended and cannot be resumed\n\n").into()).await?;
