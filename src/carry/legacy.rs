@@ -168,7 +168,11 @@ impl Conversation<'_> {
 pub(super) async fn is_gone(pool: &Pool, endpoint: &Endpoint, opened: &Opened) -> bool {
     let ping = Question::ping(&opened.version, opened.id.as_deref());
     let ping = Question { headers: Some(&opened.headers), ..ping };
-    let answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
+    let mut answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
+    // A connection may just have been closed; saying it twice is no harm.
+    if answer.is_err() {
+        answer = ping.ask(&pool.server, endpoint, pool.server.health.timeout).await;
+    }
     answer.is_ok_and(|answer| matches!(answer.status, 400 | 404) && !matches!(answer.reply, Reply::Result(_)))
 }
 

@@ -132,7 +132,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start() -> Fleet {
-        let starting = SERVERS.map(|(id, sdk)| (id, tokio::task::spawn_blocking(move || Peer::start(sdk))));
+        let starting = SERVERS.map(|(id, sdk)| (id, tokio::task::spawn_blocking(move || Peer::start_resumable(sdk))));
         let mut peers = BTreeMap::new();
         for (id, peer) in starting {
             peers.insert(id, peer.await.expect("a server"));

@@ -77,7 +77,18 @@ impl Peer {
     }
 
     pub fn start_at(sdk: Sdk, port: u16) -> Peer {
+        Peer::start_with(sdk, port, &[])
+    }
+
+    /// One whose streams can be resumed, where that is a choice.
+    pub fn start_resumable(sdk: Sdk) -> Peer {
+        let more: &[&str] = if sdk == Sdk::TypeScriptV1 { &["--resumable"] } else { &[] };
+        Peer::start_with(sdk, 0, more)
+    }
+
+    fn start_with(sdk: Sdk, port: u16, more: &[&str]) -> Peer {
         let mut command = sdk.program("server");
+        command.args(more);
         command.args(["--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::null());
         if !matches!(sdk, Sdk::RustModern | Sdk::RustLegacy | Sdk::Everything) {
             command.args(["--name", sdk.name()]);

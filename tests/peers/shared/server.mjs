@@ -9,7 +9,7 @@ const NAMES = ['ada', 'alan', 'grace'];
 export const stats = { sessions_opened: 0, sessions_closed: 0, calls: {}, sessions_of: {}, cancelled: 0, counted: 0 };
 
 export const options = parseArgs({
-  options: { port: { type: 'string', default: '0' }, name: { type: 'string', default: 'peer' } },
+  options: { port: { type: 'string', default: '0' }, name: { type: 'string', default: 'peer' }, resumable: { type: 'boolean' } },
 }).values;
 
 export const text = (text) => [{ type: 'text', text }];

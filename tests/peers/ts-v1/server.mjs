@@ -49,8 +49,8 @@ async function open() {
   const session = build();
   session.transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
-    eventStore: new Events(),
-    retryInterval: 100, // how soon a client comes back for a stream that was ended
+    // Keeping every event costs more than most calls; how soon a client comes back for a stream that was ended.
+    ...(options.resumable && { eventStore: new Events(), retryInterval: 100 }),
     onsessioninitialized: (id) => {
       sessions.set(id, session);
       stats.sessions_opened++;
