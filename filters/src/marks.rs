@@ -2,6 +2,7 @@
 //! `id:` of such an event names each server's own, so that a resumed stream goes on at each of them.
 
 use crate::names::ServerId;
+use crate::route::Listed;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
@@ -98,6 +99,12 @@ impl fmt::Display for Mark {
 }
 
 impl Digests {
+    /// The lists that are others than before.
+    pub fn changed_since(self, before: Digests) -> impl Iterator<Item = Listed> {
+        let pairs = Listed::EVERY.into_iter().zip(self.0.into_iter().zip(before.0));
+        pairs.filter(|(_, (now, before))| now != before).map(|(list, _)| list)
+    }
+
     fn read(text: &str) -> Option<Digests> {
         let mut digests = [0; 3];
         for (place, digest) in digests.iter_mut().enumerate() {

@@ -17,7 +17,7 @@ use tollbridge_filters::era::Era;
 use tollbridge_filters::marks::Digests;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::path::Scope;
-use tollbridge_filters::route::{Listed, Listen};
+use tollbridge_filters::route::Listen;
 use tollbridge_filters::sse::Event;
 
 /// How long the acknowledgement waits for servers; whoever takes longer is left out of it.
@@ -214,12 +214,10 @@ impl Listening<'_> {
     async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
         let digests = digests(self.gateway, &self.principal, &self.listen.scope);
         let before = std::mem::replace(&mut self.digests, digests);
-        for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
-            if now != before && self.listen.lists.contains(&list) {
-                let (method, id) = (list.notification(), self.id());
-                let params = format!(r#"{{"_meta":{{"{SUBSCRIPTION}":{id}}}}}"#);
-                self.say(down, format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await?;
-            }
+        for list in digests.changed_since(before).filter(|list| self.listen.lists.contains(list)) {
+            let (method, id) = (list.notification(), self.id());
+            let params = format!(r#"{{"_meta":{{"{SUBSCRIPTION}":{id}}}}}"#);
+            self.say(down, format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await?;
         }
         Ok(())
     }

@@ -193,11 +193,9 @@ impl Stand<'_> {
     async fn say_changes<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
         let digests = self.gateway.registry.snapshot().digests(Era::Legacy, &self.principal, self.scope);
         let before = std::mem::replace(&mut self.standing.digests, digests);
-        for (list, (now, before)) in Listed::EVERY.into_iter().zip(digests.0.into_iter().zip(before.0)) {
-            if now != before {
-                self.said.insert(list, Instant::now());
-                say_change(list, self.standing.id(), down).await?;
-            }
+        for list in digests.changed_since(before) {
+            self.said.insert(list, Instant::now());
+            say_change(list, self.standing.id(), down).await?;
         }
         Ok(())
     }
