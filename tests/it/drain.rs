@@ -163,7 +163,9 @@ async fn streams_end_and_calls_are_answered() {
 /// Calls over one connection until a reply says that it is the last one.
 async fn call_until_told_to_close(port: u16, slow: bool) -> usize {
     let mut client = Client::connect(port).await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
     for answered in 1.. {
+        pace.tick().await;
         let answer = match slow {
             true => call(&mut client, "/mcp", "slow__slow", r#"{"ms":2500,"nonce":"drain"}"#).await,
             false => call(&mut client, "/mcp", "m__say", "{}").await,
@@ -173,7 +175,6 @@ async fn call_until_told_to_close(port: u16, slow: bool) -> usize {
         if slow || answer.header("connection") == Some("close") {
             return answered;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     0
 }

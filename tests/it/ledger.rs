@@ -85,18 +85,19 @@ async fn run(scale: &Scale) -> (Tally, usize) {
 }
 
 async fn emit(world: &World, scale: &Scale) {
-    let began = Instant::now();
+    let (began, mut pace) = (Instant::now(), tokio::time::interval(scale.pace));
     while began.elapsed() < scale.lasts {
+        pace.tick().await;
         world.sources.iter().for_each(Source::emit);
-        tokio::time::sleep(scale.pace).await;
     }
 }
 
 /// One server after the other is away for a moment; each fourth has lost its sessions then.
 async fn restart(world: &World, scale: &Scale) -> usize {
     let (began, mut restarts) = (Instant::now(), 0);
+    let mut pace = tokio::time::interval(scale.lasts / 40);
     while began.elapsed() + scale.lasts / 5 < scale.lasts {
-        tokio::time::sleep(scale.lasts / 40).await;
+        pace.tick().await;
         let source = &world.sources[restarts % world.sources.len()];
         if restarts % 4 == 3 {
             source.forget_sessions();

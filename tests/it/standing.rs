@@ -273,12 +273,15 @@ async fn quiet_streams_beat_and_end_with_their_key() {
 async fn a_question_may_be_thought_about() {
     let source = Source::start("a", Kind::Resumable, 0).await;
     let server = format!("servers:\n  a: {{url: \"{}\", era: legacy, timeout: {{call: 500ms}}}}", source.url());
-    let gateway = start_discovered(&format!("{QUIET}\n{server}")).await;
+    let gateway = start_discovered(&format!("{QUIET}\nlimits: {{heartbeat: 300ms}}\n{server}")).await;
     let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
     let stage = Stage { gateway, sources: vec![source], session };
     let mut call = stage.call("1", "a__ask", &json!({"id": 5})).await;
     let asked = call.message().await.data;
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    // Longer than the server has for a call.
+    for _ in 0..4 {
+        assert!(matches!(call.next().await, Next::Event(Event { comment: Some(_), .. })));
+    }
     let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"n": 1}}});
     assert_eq!(stage.send(KEY, &answer.to_string()).await.status, 202);
     assert_eq!(call.message().await.data["result"]["structuredContent"], json!({"n": 1}));
@@ -321,16 +324,17 @@ async fn a_narrowed_key_hears_less() {
     stage.gateway.reconfigure(&format!("{keys}\n{QUIET}\n{}", servers(&stage.sources)));
     // Busy all the time, which must not keep it from noticing.
     let noticed = async { while one.next().await != Next::End {} };
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
     let busy = async {
         loop {
+            pace.tick().await;
             stage.sources[0].emit();
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
+    let noticed = tokio::time::timeout(Duration::from_secs(10), noticed);
     tokio::select! {
-        () = noticed => {}
+        noticed = noticed => noticed.expect("the stream of a server that the key has lost ends"),
         () = busy => {}
-        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the stream of a server that the key has lost goes on"),
     }
     stage.sources[1].emit();
     loop {

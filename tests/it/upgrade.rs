@@ -39,9 +39,10 @@ async fn nobody_notices_an_upgrade() {
     let emitting = {
         let (world, over) = (Arc::clone(&world), Arc::clone(&over));
         tokio::spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(50));
             while !over.load(Ordering::Relaxed) {
+                pace.tick().await;
                 world.sources.iter().for_each(Source::emit);
-                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         })
     };
@@ -73,7 +74,9 @@ struct Load {
 /// Calls in both eras, over connections that are kept for as long as the gateway keeps them.
 async fn work(port: u16, number: usize, session: String, load: Arc<Load>, over: Arc<AtomicBool>) {
     let mut kept: Option<Client> = None;
+    let mut pace = tokio::time::interval(Duration::from_millis(2));
     while !over.load(Ordering::Relaxed) {
+        pace.tick().await;
         let mut client = match kept.take() {
             Some(client) => client,
             None => match Client::connect(port).await {
@@ -98,7 +101,6 @@ async fn work(port: u16, number: usize, session: String, load: Arc<Load>, over: 
             Ok(answer) => load.failed.lock().unwrap().push(format!("{} {}", answer.status, answer.text())),
             Err(error) => load.failed.lock().unwrap().push(format!("worker {number}: {error}")),
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -80,14 +80,8 @@ impl Gateway {
 
     /// Waits until the process has ended, as it should.
     pub async fn ended(&mut self, seconds: u64) {
-        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds);
-        let status = loop {
-            if let Some(status) = self.process.ended() {
-                break status;
-            }
-            assert!(tokio::time::Instant::now() < until, "it still runs after {seconds} s");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        };
+        let process = &mut self.process;
+        let status = super::eventually("the process has ended", seconds, || std::future::ready(process.ended())).await;
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 

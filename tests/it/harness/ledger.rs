@@ -1,6 +1,7 @@
 //! A ledger of streams: every event has a number, so that what is lost, doubled or out of order is
 //! counted instead of guessed.
 
+use super::eventually;
 use super::gateway::KEY;
 use super::http::Client;
 use super::messages::{initialize_with, legacy_call};
@@ -15,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// How long a stream may take to catch up at the end.
 const LAST: Duration = Duration::from_secs(60);
+
+/// Seconds that a server may be away.
+const PATIENCE: u64 = 60;
 
 pub struct World {
     pub port: u16,
@@ -88,13 +92,16 @@ struct Follower {
 impl Follower {
     /// One session, until it is lost or everything has come.
     async fn session(&mut self) -> bool {
-        let Some((path, session)) = self.open().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            return self.is_late();
-        };
+        let (path, session) = eventually("a session is opened", PATIENCE, || self.open()).await;
         let mut last: Option<String> = None;
         loop {
-            match Reader::attach(self.world.port, &path, KEY, &session, last.as_deref()).await {
+            let attach = || async {
+                match Reader::attach(self.world.port, &path, KEY, &session, last.as_deref()).await {
+                    Err(refused) if !matches!(refused.status, 400 | 404) => None,
+                    attached => Some(attached),
+                }
+            };
+            match eventually("the stream is there, or refused", PATIENCE, attach).await {
                 Ok(reader) => {
                     self.tally.resumed += u64::from(last.is_some());
                     if self.read(reader, &mut last).await {
@@ -104,12 +111,11 @@ impl Follower {
                         self.tally.ends += 1;
                     }
                 }
-                Err(refused) if matches!(refused.status, 400 | 404) => {
+                Err(_) => {
                     self.tally.ends += 1;
                     self.seen.clear();
                     return self.is_late();
                 }
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
             if self.is_late() {
                 return true;
@@ -119,7 +125,7 @@ impl Follower {
         }
     }
 
-    async fn open(&mut self) -> Option<(String, String)> {
+    async fn open(&self) -> Option<(String, String)> {
         let (path, called) = match &self.wants {
             Wants::One(at) => (format!("/mcp/{}", self.world.sources[*at].name), Vec::new()),
             Wants::Several(at) => {
@@ -145,14 +151,13 @@ impl Follower {
         let uris: Vec<String> = at.iter().map(|at| format!("{:?}", self.world.sources[*at].uri())).collect();
         let wanted = format!(r#""resourceSubscriptions":[{}]"#, uris.join(","));
         while !self.world.is_silent() {
-            if let Ok(reader) = Reader::listen(self.world.port, "/mcp", KEY, "1", &wanted).await {
-                if self.read(reader, &mut None).await {
-                    return;
-                }
-                self.tally.ends += 1;
+            let listen = || async { Reader::listen(self.world.port, "/mcp", KEY, "1", &wanted).await.ok() };
+            let reader = eventually("a subscription is taken", PATIENCE, listen).await;
+            if self.read(reader, &mut None).await {
+                return;
             }
+            self.tally.ends += 1;
             self.seen.clear();
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -36,7 +36,7 @@ struct Shared {
     sessions: Mutex<HashMap<String, watch::Sender<u64>>>,
     opened: Mutex<u64>,
     connections: Mutex<JoinSet<()>>,
-    answers: Mutex<Vec<Value>>,
+    answers: watch::Sender<Vec<Value>>,
     /// Bytes in each event beside its number.
     padding: usize,
 }
@@ -52,7 +52,7 @@ impl Source {
             sessions,
             opened: Mutex::default(),
             connections: Mutex::default(),
-            answers: Mutex::default(),
+            answers: watch::Sender::default(),
             padding,
         });
         let accepting = Mutex::new(tokio::spawn(accept(listener, Arc::clone(&shared))));
@@ -85,7 +85,7 @@ impl Source {
 
     /// What clients answered to what this server asked.
     pub fn answers(&self) -> Vec<Value> {
-        self.shared.answers.lock().unwrap().clone()
+        self.shared.answers.borrow().clone()
     }
 
     pub fn forget_sessions(&self) {
@@ -102,12 +102,8 @@ impl Source {
         self.accepting.lock().unwrap().abort();
         self.cut();
         tokio::time::sleep(away).await;
-        let listener = loop {
-            match TcpListener::bind(("127.0.0.1", self.port)).await {
-                Ok(listener) => break listener,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        };
+        let bind = || async { TcpListener::bind(("127.0.0.1", self.port)).await.ok() };
+        let listener = super::eventually("its port is free again", 10, bind).await;
         *self.accepting.lock().unwrap() = tokio::spawn(accept(listener, Arc::clone(&self.shared)));
     }
 }
@@ -214,13 +210,11 @@ impl Shared {
             json!({"message": self.name, "requestedSchema": {"type": "object"}, "_meta": {"progressToken": asked}});
         let question = json!({"jsonrpc": "2.0", "id": asked, "method": "elicitation/create", "params": params});
         chunk(stream, &format!("event: message\nid: q\ndata: {question}\n\n")).await?;
-        let answer = loop {
-            let answers = self.answers.lock().unwrap().clone();
-            if let Some(answer) = answers.iter().find(|answer| answer["id"] == *asked) {
-                break answer["result"]["content"].clone();
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+        let is_answer = |answer: &&Value| answer["id"] == *asked;
+        let mut answers = self.answers.subscribe();
+        let answers = answers.wait_for(|answers| answers.iter().any(|answer| is_answer(&answer))).await;
+        let answers = answers.map_err(std::io::Error::other)?.clone();
+        let answer = answers.iter().find(is_answer).map(|answer| answer["result"]["content"].clone());
         let result =
             json!({"jsonrpc": "2.0", "id": body["id"], "result": {"content": [], "structuredContent": answer}});
         chunk(stream, &format!("event: message\nid: r\ndata: {result}\n\n")).await?;
@@ -259,7 +253,7 @@ impl Shared {
             "tools/call" => self.json(request, json!({"content": [], "resultType": "complete"})),
             "ping" => self.json(request, json!({})),
             "" | "notifications/progress" | "notifications/cancelled" => {
-                self.answers.lock().unwrap().extend(serde_json::from_slice::<Value>(&request.body));
+                self.answers.send_modify(|answers| answers.extend(serde_json::from_slice::<Value>(&request.body)));
                 status("202 Accepted", "", b"")
             }
             _ if method.starts_with("notifications/") => status("202 Accepted", "", b""),
