@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 pub struct Process(Child);
 
@@ -45,8 +46,16 @@ impl Drop for Process {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago: none that this process was given before, and none of those that
+/// systems give to clients (from 32768 on), one of which may be there when it is needed.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    // Tests that run at the same time begin far from each other.
+    let begin = std::process::id().wrapping_mul(997);
+    let mut ports = std::iter::repeat_with(|| GIVEN.fetch_add(1, Relaxed))
+        .map(|given| FIRST + begin.wrapping_add(given) % COUNT)
+        .map(|port| u16::try_from(port).expect("a port"));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
