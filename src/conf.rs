@@ -267,6 +267,8 @@ pub struct Limits {
     pub event_bytes: usize,
     /// What waits for a client that does not read such a stream.
     pub stream_bytes: usize,
+    /// What the system is asked to hold of a stream on each of its connections.
+    pub socket_bytes: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
     pub idle_timeout: Duration,

@@ -118,7 +118,7 @@ impl ProxyHttp for Proxy {
         if exchange.status == 0 {
             exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
         }
-        exchange.finish(&self.gateway, session);
+        exchange.finish(session);
         Turn::end(session);
     }
 

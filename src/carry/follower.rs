@@ -124,8 +124,8 @@ impl Follower {
         let fields = Fields { forwarded: Some(&headers), ..self.opened.fields() };
         let (server, path) = (&pool.server, endpoint.path.as_str());
         let head = Head { verb: "GET", server, endpoint: &endpoint, path, fields, body_bytes: 0 };
-        let bytes_max = self.gateway.live().conf.limits.event_bytes;
-        let asked = EventStream::open(&endpoint, &head, Bytes::new(), bytes_max);
+        let limits = self.gateway.live().conf.limits;
+        let asked = EventStream::open(&endpoint, &head, Bytes::new(), &limits);
         match tokio::time::timeout(server.timeout.call, asked).await {
             Ok(Ok(Opening::Stream(stream))) => Asked::Stream(Box::new(stream)),
             Ok(Ok(Opening::Refused { status, .. })) => self.refused(status, &pool, &endpoint).await,

@@ -69,8 +69,8 @@ impl Subscriber {
         };
         let body_bytes = self.body.len();
         let head = Head { verb: "POST", server, endpoint: &endpoint, path, fields, body_bytes };
-        let bytes_max = self.gateway.live().conf.limits.event_bytes;
-        let opening = EventStream::open(&endpoint, &head, self.body.clone(), bytes_max);
+        let limits = self.gateway.live().conf.limits;
+        let opening = EventStream::open(&endpoint, &head, self.body.clone(), &limits);
         match tokio::time::timeout(server.timeout.call, opening).await {
             Ok(Ok(Opening::Stream(stream))) => Ok(stream),
             Ok(Ok(Opening::Refused { status, .. })) => Err(format!("HTTP status {status} and no stream")),

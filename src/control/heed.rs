@@ -67,7 +67,7 @@ async fn heed(gateway: &Gateway, pool: &Pool, lists: &[&str]) -> Ended {
     let Some(endpoint) = pool.best(&[]) else { return Ended::Hindered };
     let conf = std::sync::Arc::clone(&gateway.live().conf);
     let question = Question::listen(lists);
-    let opening = question.open(&pool.server, &endpoint, conf.limits.event_bytes);
+    let opening = question.open(&pool.server, &endpoint, &conf.limits);
     let stream = match tokio::time::timeout(conf.discovery.timeout, opening).await {
         Ok(Ok(Opening::Stream(stream))) => stream,
         Ok(Ok(Opening::Refused { status: 200 | 400 | 404 | 405, .. })) => return Ended::Refused,

@@ -215,7 +215,7 @@ impl Client<'_> {
         if streams {
             head.insert_header(CACHE_CONTROL, "no-cache, no-transform")?;
             head.insert_header("X-Accel-Buffering", "no")?;
-            self.exchange.stream_begins();
+            self.exchange.stream_begins(self.session);
         }
         if let Some(after) = answer.retry_after {
             head.insert_header(RETRY_AFTER, after)?;

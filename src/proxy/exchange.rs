@@ -10,6 +10,7 @@ use crate::limits::Share;
 use crate::metrics::Observation;
 use crate::server::InFlightGuard;
 use once_cell::sync::Lazy;
+use pingora::protocols::l4::ext::set_snd_buf;
 use pingora_proxy::Session;
 use std::fmt;
 use std::net::SocketAddr;
@@ -67,8 +68,9 @@ pub struct Exchange {
     endpoint: Option<SocketAddr>,
     upstream: Option<Duration>,
     began: Instant,
-    stream: Option<prometheus::IntGauge>,
-    streams: prometheus::IntGauge,
+    gateway: Arc<Gateway>,
+    /// Whether it is counted among the open streams.
+    streams: bool,
     _in_flight: InFlightGuard,
 }
 
@@ -93,8 +95,8 @@ impl Exchange {
             endpoint: None,
             upstream: None,
             began: Instant::now(),
-            stream: None,
-            streams: gateway.metrics.open_streams.clone(),
+            gateway: Arc::clone(gateway),
+            streams: false,
             _in_flight: gateway.lifecycle.enter(),
         }
     }
@@ -126,10 +128,16 @@ impl Exchange {
         self.method = operation.name();
     }
 
-    pub fn stream_begins(&mut self) {
-        if self.stream.is_none() {
-            self.streams.inc();
-            self.stream = Some(self.streams.clone());
+    pub fn stream_begins(&mut self, session: &Session) {
+        if std::mem::replace(&mut self.streams, true) {
+            return;
+        }
+        self.gateway.metrics.open_streams.inc();
+        // Left alone, what the system holds for a client that does not read grows to megabytes. HTTP/2 has
+        // windows of its own, and other answers on the same connection.
+        if let Some(socket) = session.downstream_session.stream().map(|stream| stream.id()) {
+            // Where the system does not let us, a stream costs more, and is a stream all the same.
+            let _ = set_snd_buf(socket, self.gateway.live().conf.limits.socket_bytes);
         }
     }
 
@@ -151,11 +159,11 @@ impl Exchange {
     }
 
     /// Counts the exchange and writes its line.
-    pub fn finish(&self, gateway: &Gateway, session: &Session) {
+    pub fn finish(&self, session: &Session) {
         let total = self.began.elapsed();
         let server = self.server.as_ref().map_or("", ServerId::as_str);
         let tool = self.tool.as_deref().unwrap_or(if self.method == "tools/call" { "other" } else { "" });
-        gateway.metrics.observe(&Observation {
+        self.gateway.metrics.observe(&Observation {
             surface: if self.lane == Lane::Pass { "pass" } else { self.surface.name() },
             method: self.method,
             server,
@@ -164,14 +172,14 @@ impl Exchange {
             total,
             upstream: self.upstream,
         });
-        if gateway.access_log.is_on() {
-            self.log(gateway, session, total, server);
+        if self.gateway.access_log.is_on() {
+            self.log(session, total, server);
         }
     }
 
-    fn log(&self, gateway: &Gateway, session: &Session, total: Duration, server: &str) {
+    fn log(&self, session: &Session, total: Duration, server: &str) {
         let head = session.req_header();
-        gateway.access_log.write(&Line {
+        self.gateway.access_log.write(&Line {
             time: tollbridge_filters::date::rfc3339(clock::now()),
             request_id: &self.request_id(),
             client: &session.client_addr().map(ToString::to_string).unwrap_or_default(),
@@ -196,8 +204,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Some(streams) = &self.stream {
-            streams.dec();
+        if self.streams {
+            self.gateway.metrics.open_streams.dec();
         }
     }
 }

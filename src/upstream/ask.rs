@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::events::{EventStream, Opening};
 use super::head::{Fields, Head};
 use super::link::{Fault, Link};
-use crate::conf::Server;
+use crate::conf::{Limits, Server};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -92,10 +92,10 @@ impl Question<'_> {
     }
 
     /// The same, where the answer is a stream that is read as it comes.
-    pub async fn open(&self, server: &Server, endpoint: &Endpoint, event_bytes_max: usize) -> Result<Opening, Fault> {
+    pub async fn open(&self, server: &Server, endpoint: &Endpoint, limits: &Limits) -> Result<Opening, Fault> {
         let (body, fields) = (self.body(), self.fields());
         let head = Head { verb: "POST", server, endpoint, path: &endpoint.path, fields, body_bytes: body.len() };
-        EventStream::open(endpoint, &head, body, event_bytes_max).await
+        EventStream::open(endpoint, &head, body, limits).await
     }
 
     async fn exchange(&self, server: &Server, endpoint: &Endpoint) -> Asked {

@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::head::Head;
 use super::link::{Fault, Link};
+use crate::conf::Limits;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use std::collections::VecDeque;
@@ -27,18 +28,15 @@ pub enum Opening {
 
 impl EventStream {
     /// Sends a request, and waits for the head of its answer.
-    pub async fn open(
-        endpoint: &Endpoint,
-        head: &Head<'_>,
-        body: Bytes,
-        event_bytes_max: usize,
-    ) -> Result<Opening, Fault> {
+    pub async fn open(endpoint: &Endpoint, head: &Head<'_>, body: Bytes, limits: &Limits) -> Result<Opening, Fault> {
         let mut link = Link::send(endpoint, head, body).await?;
         let answer = link.answer().await?;
         let status = answer.status.as_u16();
         let media = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media_type);
         if status == 200 && media.as_deref() == Some("text/event-stream") {
+            link.bound(limits.socket_bytes);
             let (events, complete) = (Events::default(), VecDeque::new());
+            let event_bytes_max = limits.event_bytes;
             return Ok(Opening::Stream(EventStream { link, event_bytes_max, events, complete }));
         }
         let mut body = Vec::new();

@@ -9,9 +9,10 @@ use bytes::{BufMut, Bytes};
 use http::Version;
 use once_cell::sync::OnceCell;
 use pingora::http::ResponseHeader;
-use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession as Negotiated;
 use pingora::protocols::http::v1::client::HttpSession as One;
+use pingora::protocols::l4::ext::set_recv_buf;
+use pingora::protocols::{Stream, UniqueID};
 use pingora::upstreams::peer::HttpPeer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,20 @@ impl Link {
             Wire::One(session) => session.read_body_bytes().await.map_err(lost),
             Wire::Negotiated(session) => session.read_response_body().await.map_err(lost),
         }
+    }
+
+    /// Bounds what the system holds of an answer that is not read: left alone it grows to megabytes for each.
+    pub fn bound(&self, bytes: usize) {
+        let socket = match &self.wire {
+            Wire::One(session) => session.id(),
+            Wire::Negotiated(session) => match session.as_ref() {
+                Negotiated::H1(session) => session.id(),
+                // Has windows of its own, and other answers on the same connection.
+                Negotiated::H2(_) | Negotiated::Custom(_) => return,
+            },
+        };
+        // Where the system does not let us, a stream costs more, and is a stream all the same.
+        let _ = set_recv_buf(socket, bytes);
     }
 
     /// Keeps the connection for the next message if the answer was read whole, else closes it.

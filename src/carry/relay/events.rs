@@ -3,6 +3,7 @@
 
 use super::{AnswerHead, Asked, Awaits, Downstream, Relay, Stop};
 use crate::carry::listen::farewell;
+use crate::conf::Limits;
 use crate::failure::{Failure, Reason};
 use crate::reply;
 use crate::server::Stage;
@@ -19,7 +20,8 @@ impl<D: Downstream> Relay<'_, D> {
         self.trace.streamed = true;
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
         let Asked { gateway, awaits, session, .. } = self.asked;
-        let heartbeat = gateway.live().conf.limits.heartbeat;
+        let Limits { heartbeat, socket_bytes, .. } = gateway.live().conf.limits;
+        self.link.bound(socket_bytes);
         let last_stage = if awaits == Awaits::News { Stage::Closed } else { Stage::Ending };
         let stops = async {
             tokio::select! {

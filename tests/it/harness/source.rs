@@ -8,7 +8,7 @@ use std::io::Result;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -43,7 +43,7 @@ struct Shared {
 
 impl Source {
     pub async fn start(name: &str, kind: Kind, padding: usize) -> Source {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = listen(0).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let sessions = Mutex::new(HashMap::from([(String::new(), watch::Sender::new(0))]));
         let shared = Arc::new(Shared {
@@ -102,7 +102,7 @@ impl Source {
         self.accepting.lock().unwrap().abort();
         self.cut();
         tokio::time::sleep(away).await;
-        let bind = || async { TcpListener::bind(("127.0.0.1", self.port)).await.ok() };
+        let bind = || async { listen(self.port).ok() };
         let listener = super::eventually("its port is free again", 10, bind).await;
         *self.accepting.lock().unwrap() = tokio::spawn(accept(listener, Arc::clone(&self.shared)));
     }
@@ -113,6 +113,16 @@ impl Drop for Source {
         self.accepting.lock().unwrap().abort();
         self.cut();
     }
+}
+
+/// What waits to be sent is held by the system of the server, which elsewhere is another one than the
+/// gateway's: here it must not take from the same.
+fn listen(port: u16) -> Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(64 * 1024)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    socket.listen(1024)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
