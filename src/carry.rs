@@ -54,6 +54,10 @@ pub trait Downstream: Send {
     fn stands_at(&self) -> Option<StandsAt> {
         None
     }
+    /// Whether half an event stays here until the rest of it comes.
+    fn keeps_halves(&self) -> bool {
+        false
+    }
     /// A sign of life, between two events.
     fn beat(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
     /// Ends when the client has gone.

@@ -142,6 +142,10 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
         self.down.stands_at()
     }
 
+    fn keeps_halves(&self) -> bool {
+        matches!(self.form, Form::Events(_)) || self.down.keeps_halves()
+    }
+
     async fn beat(&mut self) -> Result<(), Gone> {
         self.down.beat().await
     }

@@ -186,6 +186,10 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
         self.stands_at.clone()
     }
 
+    fn keeps_halves(&self) -> bool {
+        true
+    }
+
     async fn beat(&mut self) -> Result<(), Gone> {
         if self.streams { self.down.beat().await } else { Ok(()) }
     }

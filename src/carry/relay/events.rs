@@ -47,7 +47,7 @@ impl<D: Downstream> Relay<'_, D> {
                     if awaits == Awaits::News && (self.asked.may_stay)().is_none() {
                         return self.stop(&watch).await;
                     }
-                    if watch.is_between_events() {
+                    if watch.is_between_events() || self.down.keeps_halves() {
                         self.down.beat().await?;
                     }
                     continue;

@@ -220,6 +220,8 @@ impl Shared {
             json!({"message": self.name, "requestedSchema": {"type": "object"}, "_meta": {"progressToken": asked}});
         let question = json!({"jsonrpc": "2.0", "id": asked, "method": "elicitation/create", "params": params});
         chunk(stream, &format!("event: message\nid: q\ndata: {question}\n\n")).await?;
+        // Servers write as they like: the answer has begun.
+        chunk(stream, "event: message\nid: r\n").await?;
         let is_answer = |answer: &&Value| answer["id"] == *asked;
         let mut answers = self.answers.subscribe();
         let answers = answers.wait_for(|answers| answers.iter().any(|answer| is_answer(&answer))).await;
@@ -227,7 +229,7 @@ impl Shared {
         let answer = answers.iter().find(is_answer).map(|answer| answer["result"]["content"].clone());
         let result =
             json!({"jsonrpc": "2.0", "id": body["id"], "result": {"content": [], "structuredContent": answer}});
-        chunk(stream, &format!("event: message\nid: r\ndata: {result}\n\n")).await?;
+        chunk(stream, &format!("data: {result}\n\n")).await?;
         stream.write_all(b"0\r\n\r\n").await
     }
 
