@@ -11,6 +11,7 @@ use http::HeaderValue;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tollbridge_filters::headers::LAST_EVENT_ID;
 use tollbridge_filters::marks::Mark;
@@ -23,6 +24,10 @@ use tollbridge_filters::tags::{self, Tags};
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Who opens a stream, or a session, waits so long at most for a server to begin its own, and not at all
+/// where it took longer the last time: some do not begin before there is an event.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A stream that ends sooner, without an event, is not missed.
 const FLAP_MAX: Duration = Duration::from_secs(1);
@@ -74,8 +79,7 @@ impl Follower {
         let mut taken = 0;
         let mut wait = self.retry;
         loop {
-            let asked = self.ask().await;
-            self.upstreams.heed(&self.server);
+            let asked = self.ask_aside().await;
             let why = match asked {
                 Asked::Stream(stream) => {
                     let began = Instant::now();
@@ -113,8 +117,30 @@ impl Follower {
         }
     }
 
-    async fn ask(&self) -> Asked {
-        let Some(pool) = self.gateway.pool(&self.server) else { return Asked::Nothing };
+    /// Asks while others wait for the stream, but not for long.
+    async fn ask_aside(&self) -> Asked {
+        let Some(pool) = self.gateway.pool(&self.server) else {
+            self.upstreams.heed(&self.server);
+            return Asked::Nothing;
+        };
+        let began = Instant::now();
+        let asked = self.ask(&pool);
+        tokio::pin!(asked);
+        let patience = if pool.streams_late.load(Ordering::Relaxed) { Duration::ZERO } else { LATE };
+        let in_time = tokio::time::timeout(patience, &mut asked).await;
+        pool.streams_late.store(in_time.is_err(), Ordering::Relaxed);
+        self.upstreams.heed(&self.server);
+        match in_time {
+            Ok(asked) => asked,
+            Err(_) => {
+                let asked = asked.await;
+                pool.streams_late.store(began.elapsed() > LATE, Ordering::Relaxed);
+                asked
+            }
+        }
+    }
+
+    async fn ask(&self, pool: &Pool) -> Asked {
         let Some(endpoint) = pool.at(self.opened.addr) else { return Asked::Gone };
         let mut headers = self.opened.headers.as_ref().clone();
         if let Some(last) = &self.last {
@@ -128,7 +154,7 @@ impl Follower {
         let asked = EventStream::open(&endpoint, &head, Bytes::new(), &limits);
         match tokio::time::timeout(server.timeout.call, asked).await {
             Ok(Ok(Opening::Stream(stream))) => Asked::Stream(Box::new(stream)),
-            Ok(Ok(Opening::Refused { status, .. })) => self.refused(status, &pool, &endpoint).await,
+            Ok(Ok(Opening::Refused { status, .. })) => self.refused(status, pool, &endpoint).await,
             Ok(Err(_)) => {
                 pool.failed(&endpoint);
                 Asked::Hindered

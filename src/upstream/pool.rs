@@ -13,7 +13,7 @@ use pingora_load_balancing::{Backend, Backends};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -42,6 +42,8 @@ pub struct Pool {
     pub(crate) alarm: Arc<Notify>,
     /// For who heard that the server offers something else; kept like the alarm.
     pub renewal: Arc<Renewal>,
+    /// Whether its streams begin late, so that nobody waits for one.
+    pub streams_late: AtomicBool,
 }
 
 fn heirs(server: &Server, before: &Pool) -> Vec<Arc<Endpoint>> {
@@ -70,7 +72,8 @@ impl Pool {
         backends.set_health_check(Box::new(check.clone()));
         let alarm = before.map(|before| Arc::clone(&before.alarm)).unwrap_or_default();
         let renewal = before.map(|before| Arc::clone(&before.renewal)).unwrap_or_default();
-        Pool { server, endpoints, backends, check, turn: AtomicUsize::new(0), alarm, renewal }
+        let (turn, streams_late) = Default::default();
+        Pool { server, endpoints, backends, check, turn, alarm, renewal, streams_late }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.

@@ -9,7 +9,7 @@ use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use crate::harness::source::{Kind, Source, servers};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 const QUIET: &str = "discovery: {interval: 1h, start_wait: 10s}";
@@ -382,4 +382,22 @@ async fn a_refused_message_costs_no_session() {
     let sessions: BTreeSet<_> =
         server.calls().iter().map(|call| call.header("mcp-session-id").map(str::to_owned)).collect();
     assert_eq!(sessions.len(), 1, "{sessions:?}");
+}
+
+/// Some servers begin a stream with its first event: whoever opens one waits for them once, and no more.
+#[tokio::test]
+async fn a_server_that_begins_late_holds_nobody_up() {
+    let server = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    server.hangs("");
+    let gateway = start_discovered(&format!("{QUIET}\nservers:\n  s: {{url: \"{}\"}}", server.url())).await;
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let session = open_session(gateway.port, "/mcp", KEY).await.unwrap();
+        let mut client = gateway.client().await;
+        assert_eq!(legacy_call(&mut client, "/mcp", KEY, &session, "s__say", "{}").await.unwrap().status, 200);
+        let began = Instant::now();
+        drop(Reader::attach(gateway.port, "/mcp", KEY, &session, None).await.unwrap());
+        took.push(began.elapsed());
+    }
+    assert!(took.iter().skip(1).all(|took| *took < Duration::from_millis(500)), "{took:?}");
 }
