@@ -5,7 +5,7 @@ use crate::harness::http::Client;
 use crate::harness::messages::{call, legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::reader::open_session;
 use crate::harness::source::{Kind, Source, servers};
-use crate::harness::{eventually, scaled};
+use crate::harness::{eventually, median, p99, scaled};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -136,13 +136,8 @@ fn waits_in_system(port: u16, sources: &[Source]) -> u64 {
     waits.max().unwrap_or(0)
 }
 
-fn median(mut of: Vec<Duration>) -> Duration {
-    of.sort();
-    of[of.len() / 2]
-}
-
 /// The 99th percentile of three windows of calls, one after the other.
-async fn measure(port: u16, p99: &mut Vec<Duration>) {
+async fn measure(port: u16, windows: &mut Vec<Duration>) {
     let mut client = Client::connect(port).await.unwrap();
     for _ in 0..3 {
         let mut took = Vec::new();
@@ -151,8 +146,7 @@ async fn measure(port: u16, p99: &mut Vec<Duration>) {
             assert_eq!(call(&mut client, "/mcp", "m__say", "{}").await.unwrap().status, 200);
             took.push(began.elapsed());
         }
-        took.sort();
-        p99.push(took[took.len() * 99 / 100]);
+        windows.push(p99(took));
     }
 }
 

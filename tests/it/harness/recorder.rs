@@ -370,6 +370,8 @@ async fn write(stream: &mut TcpStream, reply: Reply, request: &Recorded, shared:
                 let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
                 stream.write_all(&chunk(&event(message.as_bytes()))).await?;
             }
+            // What the end costs everybody must not fall on the last of them.
+            tokio::time::sleep(pace).await;
             let result = request.result(r#"{"content":[],"resultType":"complete"}"#);
             stream.write_all(&chunk(&event(&result))).await?;
         }
