@@ -4,7 +4,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort, start, stop } from './process.mjs';
+import { freePorts, start, stop } from './process.mjs';
 
 const READY_MS = 15_000;
 
@@ -12,7 +12,7 @@ const READY_MS = 15_000;
 export async function startGateway(servers) {
   const folder = await mkdtemp(join(tmpdir(), 'tollbridge-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port, adminPort] = await freePorts(2);
   const configuration = {
     listen: `127.0.0.1:${port}`,
     admin: { listen: `127.0.0.1:${adminPort}` },

@@ -34,14 +34,16 @@ async fn readers_that_never_read_cost_what_is_stated() {
     let limits = format!("limits: {{heartbeat: 1s, write_timeout: {}s}}", scaled(10, 60));
     let conf = format!("discovery: {{interval: 1h, start_wait: 10s}}\n{limits}\n{}", servers(&sources));
     let gateway = start_discovered(&conf).await;
-    let before = gateway.resident_bytes();
-    let (mut alone, mut beside, mut held, mut in_system) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut alone, mut beside, mut before, mut held, mut in_system) = (Vec::new(), Vec::new(), 0, 0, 0);
     let mut deaf = Vec::new();
     for _ in 0..rounds {
         drop(std::mem::take(&mut deaf));
         await_streams(&gateway, 0).await;
         await_idleness(&gateway).await;
         measure(gateway.port, &mut alone).await;
+        if before == 0 {
+            before = gateway.resident_bytes();
+        }
         for number in 0..count {
             deaf.push(attach(gateway.port, number).await);
         }
@@ -70,7 +72,8 @@ async fn readers_that_never_read_cost_what_is_stated() {
         std::fs::write(std::path::Path::new(&directory).join("readers.txt"), &table)
             .expect("the result can be written");
     }
-    let most = before + count as u64 * (STREAM_BYTES + BESIDE_BYTES);
+    // Of a few the process's own growth is a large part.
+    let most = before + count as u64 * (STREAM_BYTES + BESIDE_BYTES) + scaled(8 << 20, 0) as u64;
     assert!(held <= most, "{held} bytes, {most} are stated");
     assert!(in_system <= SOCKET_BYTES, "{in_system} bytes in one socket, {SOCKET_BYTES} are stated");
     // A fifth; at smoke scale, beside other tests, also what a slice of a busy machine is.
