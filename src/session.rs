@@ -8,7 +8,7 @@ mod seat;
 
 pub use opened::{Introduction, NotOpened, Opened, Wishes, end_upstream, goodbye};
 pub use place::Place;
-pub use seat::{Kept, News, Seat};
+pub use seat::{Asking, Kept, News, Seat};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicUsize;

@@ -8,7 +8,7 @@ use super::tagged::{Tagged, Tagger};
 use super::{Downstream, MayStay, Stop, Trace, timed_out};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::session::{Opened, Upstreams};
+use crate::session::{Asking, Opened, Upstreams};
 use crate::upstream::{Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -117,8 +117,9 @@ impl One<'_> {
         trace.server = Some(server.clone());
         let mut may_go_on = !self.resumes;
         let mut taken = 0;
+        let mut asking = Some(self.upstreams.ask());
         loop {
-            let (endpoint, opened, link) = self.ask(&pool, down, trace).await?;
+            let (endpoint, opened, link) = self.ask(&pool, &mut asking, down, trace).await?;
             if link.head().is_some_and(|head| head.status == 409) && taken < TAKEN_LAST {
                 taken += 1;
                 link.close().await;
@@ -143,6 +144,7 @@ impl One<'_> {
     async fn ask<D: Downstream>(
         &self,
         pool: &Arc<Pool>,
+        asking: &mut Option<Asking>,
         down: &mut D,
         trace: &mut Trace,
     ) -> Result<(InFlight, Opened, Link), Stop> {
@@ -150,7 +152,8 @@ impl One<'_> {
         let introduction = legacy::introduction(&self.attach.session, &self.headers);
         let (endpoint, opened) = legacy::open(pool, self.upstreams, &introduction, !self.resumes, &deadline).await?;
         trace.endpoint = Some(endpoint.addr);
-        let link = ask(pool, &endpoint, &opened, &self.headers, down, &deadline).await?;
+        let asked = ask(pool, &endpoint, &opened, &self.headers, down, &deadline);
+        let link = pool.begin_stream(asked, || *asking = None).await?;
         Ok((endpoint, opened, link))
     }
 

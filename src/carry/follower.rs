@@ -11,7 +11,6 @@ use http::HeaderValue;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tollbridge_filters::headers::LAST_EVENT_ID;
 use tollbridge_filters::marks::Mark;
@@ -24,10 +23,6 @@ use tollbridge_filters::tags::{self, Tags};
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-
-/// Who opens a stream, or a session, waits so long at most for a server to begin its own, and not at all
-/// where it took longer the last time: some do not begin before there is an event.
-const LATE: Duration = Duration::from_secs(1);
 
 /// A stream that ends sooner, without an event, is not missed.
 const FLAP_MAX: Duration = Duration::from_secs(1);
@@ -123,21 +118,7 @@ impl Follower {
             self.upstreams.heed(&self.server);
             return Asked::Nothing;
         };
-        let began = Instant::now();
-        let asked = self.ask(&pool);
-        tokio::pin!(asked);
-        let patience = if pool.streams_late.load(Ordering::Relaxed) { Duration::ZERO } else { LATE };
-        let in_time = tokio::time::timeout(patience, &mut asked).await;
-        pool.streams_late.store(in_time.is_err(), Ordering::Relaxed);
-        self.upstreams.heed(&self.server);
-        match in_time {
-            Ok(asked) => asked,
-            Err(_) => {
-                let asked = asked.await;
-                pool.streams_late.store(began.elapsed() > LATE, Ordering::Relaxed);
-                asked
-            }
-        }
+        pool.begin_stream(self.ask(&pool), || self.upstreams.heed(&self.server)).await
     }
 
     async fn ask(&self, pool: &Pool) -> Asked {

@@ -136,6 +136,7 @@ impl Conversation<'_> {
         for tries in 1.. {
             let (endpoint, opened) = open(pool, &upstreams, &introduction, may_reopen, deadline).await?;
             trace.endpoint = Some(endpoint.addr);
+            upstreams.has_its_streams().await;
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
                 Ok(link) => return Ok((endpoint, opened, link)),
                 Err(Interrupted::Stop(stop)) => return Err(stop),

@@ -23,6 +23,8 @@ pub struct News {
     /// Who has the seat; 0: nobody.
     seat: usize,
     seats_given: usize,
+    /// Streams that the client has asked for and a server has not begun yet.
+    asked: usize,
 }
 
 /// The one stream of a session over all its servers; left when it is dropped.
@@ -34,7 +36,22 @@ pub struct Seat {
 /// Keeps a session from being closed for idleness while a stream is open.
 pub struct Kept(Arc<Upstreams>);
 
+/// A stream that a server has not begun yet, until this is dropped.
+pub struct Asking(Arc<Upstreams>);
+
 impl Upstreams {
+    pub fn ask(self: &Arc<Self>) -> Asking {
+        self.news.send_modify(|news| news.asked += 1);
+        Asking(Arc::clone(self))
+    }
+
+    /// Whoever asks for a stream and then calls may count on hearing there what the server says to the call.
+    pub async fn has_its_streams(&self) {
+        if self.news.borrow().asked > 0 {
+            let _ = tokio::time::timeout(HEEDED_LAST, self.news().wait_for(|news| news.asked == 0)).await;
+        }
+    }
+
     pub fn keep(self: &Arc<Self>) -> Kept {
         self.streams.fetch_add(1, Ordering::Relaxed);
         Kept(Arc::clone(self))
@@ -131,6 +148,12 @@ impl Drop for Seat {
             }
             is_ours
         });
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.news.send_modify(|news| news.asked -= 1);
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tollbridge_filters::names::ServerId;
@@ -28,6 +28,10 @@ const TRIES_MAX: usize = 10;
 
 /// How long an endpoint is spared that says no more than that it has too much to do.
 const REST: Duration = Duration::from_secs(1);
+
+/// Who opens a stream, or a session, waits so long at most for a server to begin its own, and not at all
+/// where it took longer the last time: some do not begin before there is an event.
+const LATE: Duration = Duration::from_millis(750);
 
 /// The pools of all servers, by id.
 pub type Fleet = std::collections::BTreeMap<ServerId, Arc<Pool>>;
@@ -43,7 +47,7 @@ pub struct Pool {
     /// For who heard that the server offers something else; kept like the alarm.
     pub renewal: Arc<Renewal>,
     /// Whether its streams begin late, so that nobody waits for one.
-    pub streams_late: AtomicBool,
+    streams_late: AtomicBool,
 }
 
 fn heirs(server: &Server, before: &Pool) -> Vec<Arc<Endpoint>> {
@@ -74,6 +78,24 @@ impl Pool {
         let renewal = before.map(|before| Arc::clone(&before.renewal)).unwrap_or_default();
         let (turn, streams_late) = Default::default();
         Pool { server, endpoints, backends, check, turn, alarm, renewal, streams_late }
+    }
+
+    /// Waits for a stream to begin; who waits with it goes on when it has, and soon if it does not.
+    pub async fn begin_stream<T>(&self, begins: impl Future<Output = T>, go_on: impl FnOnce()) -> T {
+        let asked = Instant::now();
+        tokio::pin!(begins);
+        let patience = if self.streams_late.load(Ordering::Relaxed) { Duration::ZERO } else { LATE };
+        let in_time = tokio::time::timeout(patience, &mut begins).await;
+        self.streams_late.store(in_time.is_err(), Ordering::Relaxed);
+        go_on();
+        match in_time {
+            Ok(begun) => begun,
+            Err(_) => {
+                let begun = begins.await;
+                self.streams_late.store(asked.elapsed() > LATE, Ordering::Relaxed);
+                begun
+            }
+        }
     }
 
     /// Resolves the addresses anew; endpoints that stay keep health, counts and connections.

@@ -5,7 +5,7 @@ use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, OTHER_KEY};
 use crate::harness::http::Response;
 use crate::harness::messages::{legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::reader::{Event, Next, Reader, open_session};
-use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
+use crate::harness::recorder::{Recorded, Recorder, Reply, Speaks, TOOL};
 use crate::harness::source::{Kind, Source, servers};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -400,4 +400,34 @@ async fn a_server_that_begins_late_holds_nobody_up() {
         took.push(began.elapsed());
     }
     assert!(took.iter().skip(1).all(|took| *took < Duration::from_millis(500)), "{took:?}");
+}
+
+/// Whoever asks for its stream and then calls hears there what the server says to the call, although the
+/// gateway must open the session with the server before either.
+#[tokio::test]
+async fn a_call_follows_the_stream_that_was_asked_for_before() {
+    let server = Recorder::start(Speaks::Legacy, &[TOOL]).await;
+    server.answers_to("", |request| match request.verb() {
+        "GET" => Reply::Events(vec![(Duration::from_secs(5), b": late\n\n".to_vec())]),
+        _ => Reply::Status("202 Accepted", String::new(), Vec::new()),
+    });
+    let gateway = start_discovered(&format!("{QUIET}\nservers:\n  s: {{url: \"{}\"}}", server.url())).await;
+    let count = |method: &str| server.requests().iter().filter(|request| request.method() == method).count();
+    for _ in 0..20 {
+        let session = open_session(gateway.port, "/mcp/s", KEY).await.unwrap();
+        let (mut streaming, mut calling) = (gateway.client().await, gateway.client().await);
+        let lines = legacy(KEY, Some(&session)).join("\r\n").replace("application/json, ", "");
+        let opened = count("initialize");
+        let request = format!("GET /mcp/s HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n\r\n");
+        streaming.send(request.as_bytes()).await.unwrap();
+        while count("initialize") == opened {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(legacy_call(&mut calling, "/mcp/s", KEY, &session, "say", "{}").await.unwrap().status, 200);
+        let requests = server.requests();
+        let last = |wanted: fn(&Recorded) -> bool| requests.iter().rposition(wanted);
+        let [stream, call] =
+            [last(|request| request.verb() == "GET"), last(|request| request.method() == "tools/call")];
+        assert!(stream < call, "the call came first");
+    }
 }
