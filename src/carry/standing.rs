@@ -48,12 +48,10 @@ pub(super) async fn stand<D: Downstream>(
         Stand { gateway, scope: &attach.scope, principal, upstreams, seat, standing, fan_in, followed, said };
     trace.status = 200;
     trace.streamed = true;
-    let asking = upstreams.ask();
     stand.follow_opened();
     // A client that sees the head of its stream may count on it.
     let followed: Vec<ServerId> = stand.followed.keys().cloned().collect();
     upstreams.is_heeded(&followed).await;
-    drop(asking);
     down.begin(events_head()).await?;
     Ok(stand.hold(may_stay, down, trace).await?)
 }

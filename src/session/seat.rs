@@ -36,7 +36,7 @@ pub struct Seat {
 /// Keeps a session from being closed for idleness while a stream is open.
 pub struct Kept(Arc<Upstreams>);
 
-/// A stream that a server has not begun yet, until this is dropped.
+/// A stream of the one server of a session, which the server has not begun yet, until this is dropped.
 pub struct Asking(Arc<Upstreams>);
 
 impl Upstreams {
