@@ -364,14 +364,16 @@ async fn write(stream: &mut TcpStream, reply: Reply, request: &Recorded, shared:
         }
         Reply::Clock(events, pace) => {
             stream.write_all(chunked("text/event-stream").as_bytes()).await?;
+            let mut pace = tokio::time::interval(pace);
+            pace.tick().await;
             for _ in 0..events {
-                tokio::time::sleep(pace).await;
+                pace.tick().await;
                 let params = format!(r#"{{"progressToken":1,"progress":{}}}"#, nanoseconds(shared.born));
                 let message = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
                 stream.write_all(&chunk(&event(message.as_bytes()))).await?;
             }
             // What the end costs everybody must not fall on the last of them.
-            tokio::time::sleep(pace).await;
+            pace.tick().await;
             let result = request.result(r#"{"content":[],"resultType":"complete"}"#);
             stream.write_all(&chunk(&event(&result))).await?;
         }
