@@ -3,6 +3,7 @@
 mod servers;
 
 use crate::gateway::Gateway;
+use crate::registry::Standing;
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
@@ -53,10 +54,17 @@ impl Admin {
 
     fn readiness(&self) -> Response<Vec<u8>> {
         let lifecycle = &self.gateway.lifecycle;
-        match (lifecycle.is_ready(), lifecycle.is_draining()) {
-            (true, _) => text(StatusCode::OK, "ready"),
-            (_, true) => text(StatusCode::SERVICE_UNAVAILABLE, "draining"),
-            _ => text(StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        let standing = self.gateway.store.standing();
+        let trouble = standing.as_ref().and_then(Standing::trouble);
+        let unready = |line: &str| text(StatusCode::SERVICE_UNAVAILABLE, line);
+        match (lifecycle.is_ready(), lifecycle.is_draining(), trouble) {
+            (true, _, None) => match standing.and_then(|standing| standing.doubt()) {
+                Some(doubt) => text(StatusCode::OK, &format!("ready; {doubt}")),
+                None => text(StatusCode::OK, "ready"),
+            },
+            (true, _, Some(trouble)) => unready(&trouble),
+            (_, true, _) => unready("draining"),
+            _ => unready("starting"),
         }
     }
 

@@ -16,6 +16,7 @@ mod place;
 mod problem;
 mod quantity;
 mod read;
+mod redis;
 mod seal;
 mod search;
 mod secrets;
@@ -28,6 +29,7 @@ pub(crate) use address::parse as parse_url;
 pub use environment::{Idle, Taken, VARIABLES};
 pub use problem::{Problem, Problems};
 pub use read::{load, parse};
+pub use redis::{Redis, Topology, parse as read_redis};
 
 use crate::upstream::Guard;
 use http::{HeaderName, HeaderValue, Uri};
@@ -83,7 +85,7 @@ impl Conf {
     /// Where the registry is kept: beside the configuration file, unless that says where. `None` for a
     /// gateway without a file, whose registry lasts as long as it does.
     pub fn registry_path(&self, file: Option<&Path>) -> Option<PathBuf> {
-        self.registry.path.clone().or_else(|| file.map(store::beside))
+        self.registry.path.clone().or_else(|| file.map(|file| store::beside(file, &self.registry.store)))
     }
 }
 
@@ -220,13 +222,27 @@ pub struct Registry {
     pub path: Option<PathBuf>,
     /// Whether `/v1/mcp/registry.json` is answered without a key.
     pub public: bool,
+    /// Whether there are others that know what is registered: then an empty store is a loss, not a beginning.
+    pub replicas: bool,
+    /// How often a shared store is read as a whole.
+    pub resync: Duration,
+    /// What is known of a shared store is good for so long without it.
+    pub stale_after: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Store {
     /// A file of this process.
-    #[default]
     Embedded,
+    /// Shared by replicas.
+    Redis(Shared),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared {
+    pub redis: Redis,
+    /// The roots that its certificate is verified against, in place of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// What servers that are registered over an API may be reached at besides public addresses.

@@ -144,6 +144,8 @@ impl Control {
 impl BackgroundService for Control {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let (looked_at, mut first_looks) = mpsc::channel(64);
+        // Where the store has told something since the rooms were made.
+        self.gateway.follow().await;
         let mut tasks = Tasks::new();
         self.tend(&mut tasks, &looked_at);
         self.first_round(tasks.len(), &mut first_looks).await;
@@ -154,6 +156,7 @@ impl BackgroundService for Control {
         self.gateway.lifecycle.set_ready();
         let mut gauges = Gauges::default();
         gauges.read(&self.gateway);
+        let mut ledgers = self.gateway.store.watch();
         let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
         loop {
             let hung_up = async {
@@ -166,6 +169,8 @@ impl BackgroundService for Control {
                 _ = hung_up => self.force_reload(),
                 () = tokio::time::sleep(TICK) => {}
                 () = self.gateway.fleet_changed.notified() => self.tend(&mut tasks, &looked_at),
+                // What another replica has changed.
+                Ok(()) = ledgers.changed() => self.gateway.follow().await,
                 // Health and discovery go on while the process drains; only reloads end.
                 _ = shutdown.changed() => return std::future::pending().await,
             }

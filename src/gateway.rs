@@ -64,7 +64,7 @@ impl Gateway {
     pub fn new(conf: Conf, store: Store) -> std::io::Result<Gateway> {
         let born = clock::now();
         let ledger = store.ledger();
-        let filters = Arc::new(filters(&conf, store.seal));
+        let filters = Arc::new(filters(&conf, store.seal()));
         say_clashes(&conf, &ledger);
         let live = Live::new(Arc::new(conf), filters, &ledger, &Fleet::new());
         let registry = Registry::new(live.conf.naming, live.profiles(born), sets(&ledger, None));
@@ -91,6 +91,11 @@ impl Gateway {
         self.live.load()
     }
 
+    /// Whether clients should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.lifecycle.is_ready() && self.store.standing().is_none_or(|standing| standing.trouble().is_none())
+    }
+
     pub fn pool(&self, id: &ServerId) -> Option<Arc<Pool>> {
         self.live().fleet.get(id).map(Arc::clone)
     }
@@ -100,7 +105,7 @@ impl Gateway {
     pub async fn adopt(&self, conf: Conf) {
         let _turn = self.turn.lock().await;
         self.store.fix(taken(&conf)).await;
-        let filters = Arc::new(filters(&conf, self.store.seal));
+        let filters = Arc::new(filters(&conf, self.store.seal()));
         self.put_in_force(Arc::new(conf), filters).await;
     }
 
@@ -204,14 +209,14 @@ fn strangers(conf: &Conf) -> Groups {
     if conf.access_groups_enforced { Groups::Only(Vec::new()) } else { Groups::Advisory }
 }
 
-fn filters(conf: &Conf, spare_seal: [u8; 32]) -> Filters {
+fn filters(conf: &Conf, spare_seal: Option<[u8; 32]>) -> Filters {
     let listen = &conf.listen;
     let hosts = match (listen.hosts.is_empty(), listen.addr.ip().is_loopback()) {
         (true, true) => Hosts::Local,
         (true, false) => Hosts::Any,
         (false, _) => Hosts::Listed(listen.hosts.clone()),
     };
-    let seals = if conf.seal.is_empty() { vec![spare_seal] } else { conf.seal.clone() };
+    let seals = if conf.seal.is_empty() { spare_seal.into_iter().collect() } else { conf.seal.clone() };
     Filters {
         keyring: Keyring::new(&conf.keys, strangers(conf)),
         doorkeeper: Doorkeeper { hosts, origins: listen.origins.clone() },

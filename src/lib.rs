@@ -56,6 +56,7 @@ pub mod answer;
 pub mod carry;
 pub mod manage;
 
+pub mod redis;
 pub mod registry;
 pub mod session;
 pub mod upstream;

@@ -3,8 +3,10 @@
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tollbridge::conf::Conf;
+use tollbridge::registry::operator::{self, Verb};
 use tollbridge::server::Start;
 use tollbridge::{conf, demo, keys, server};
 
@@ -43,10 +45,47 @@ enum Command {
         #[arg(long, hide = true, default_value_t = 0)]
         port: u16,
     },
+    /// Decide about the registry that replicas share.
+    Registry {
+        #[command(subcommand)]
+        command: RegistryCommand,
+    },
     /// Make keys.
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum RegistryCommand {
+    /// Say what is in Redis, and what was seen last.
+    Show {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Begin an empty registry, where there is none.
+    Init {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// What is in Redis counts, although it is older than what is known, or another one.
+    Adopt {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// What was seen last (`registry.path`) counts: it replaces what is in Redis.
+    Restore {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Take over the servers that RouteIQ has registered in a Redis.
+    Import {
+        #[arg(long)]
+        config: PathBuf,
+        /// RouteIQ's Redis, if it is another one.
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
     },
 }
 
@@ -72,11 +111,11 @@ fn act(command: Command) -> Result<()> {
     match command {
         Command::Run { config, upgrade } => {
             server::log_to_stderr();
-            let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
+            let checked = load(&config)?;
             server::run(checked, Some(config), upgrade.map_or(Start::Open, Start::TakeOver))
         }
         Command::Check { config } => {
-            let checked = conf::load(&config).with_context(|| format!("{} is not right", config.display()))?;
+            let checked = load(&config)?;
             for taken in &checked.taken {
                 println!("{taken}");
             }
@@ -89,7 +128,25 @@ fn act(command: Command) -> Result<()> {
         }
         Command::Demo { upstream: Some(era), port } => demo::serve(&era, port),
         Command::Demo { upstream: None, .. } => demo::run(),
+        Command::Registry { command } => decide(command).map(|said| println!("{said}")),
         Command::Keys { command: KeysCommand::New } => keys::print_new(),
         Command::Keys { command: KeysCommand::Hash } => keys::print_hash(),
     }
+}
+
+fn decide(command: RegistryCommand) -> Result<String> {
+    let (verb, config) = match command {
+        RegistryCommand::Show { config } => (Verb::Show, config),
+        RegistryCommand::Init { config } => (Verb::Init, config),
+        RegistryCommand::Adopt { config } => (Verb::Adopt, config),
+        RegistryCommand::Restore { config } => (Verb::Restore, config),
+        RegistryCommand::Import { config, from } => {
+            return operator::import(&load(&config)?, &config, from.as_deref());
+        }
+    };
+    operator::act(verb, &load(&config)?, &config)
+}
+
+fn load(config: &Path) -> Result<Conf> {
+    conf::load(config).with_context(|| format!("{} is not right", config.display()))
 }

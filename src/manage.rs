@@ -114,7 +114,7 @@ pub async fn change(gateway: &Gateway, change: Change) -> Result<Changed, Reject
     Ok(changed)
 }
 
-type Make = Box<dyn FnOnce(&mut Ledger) -> Result<(Changed, Vec<Row>), Rejection> + Send>;
+type Make = Box<dyn Fn(&mut Ledger) -> Result<(Changed, Vec<Row>), Rejection> + Send>;
 
 /// Asks a server before it is registered. What it says instead of an answer is not told: whoever registers
 /// may not learn from it what is where.

@@ -25,6 +25,11 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     pub panics: IntCounter,
     pub registry_changes: IntCounter,
+    pub registry_generation: IntGauge,
+    pub registry_age_seconds: Gauge,
+    pub registry_went_back: IntGauge,
+    pub registry_unreadable_rows: IntGauge,
+    pub store_up: IntGauge,
     pub complaints: IntCounter,
     pub access_log_dropped: IntGauge,
     pub ready: Gauge,
@@ -71,6 +76,17 @@ impl Default for Metrics {
             complaints: build
                 .counter("argument_complaints_total", "Calls made although their arguments or schema are not right"),
             registry_changes: build.counter("registry_changes_total", "Changes of the registry over an API"),
+            registry_generation: build
+                .gauge("registry_generation", "Generation of the shared registry that is known here"),
+            registry_age_seconds: build
+                .float("registry_age_seconds", "For how long nobody knows whether it is what is in the store"),
+            registry_went_back: build.gauge(
+                "registry_went_back",
+                "1 while the store holds another registry than the one known here, until an operator decides",
+            ),
+            registry_unreadable_rows: build
+                .gauge("registry_unreadable_rows", "Rows of the store that cannot be read here"),
+            store_up: build.gauge("store_up", "1 while the store answers"),
             access_log_dropped: build.gauge("access_log_dropped", "Lines that the access log could not take"),
             ready: build.float("ready", "1 while the gateway is ready"),
             registry,

@@ -3,14 +3,21 @@
 
 mod dialect;
 mod discovery;
+mod disk;
 mod embedded;
 mod ledger;
+pub mod operator;
 mod record;
+mod redis;
+mod shared;
+mod store;
+mod version;
 
 pub use discovery::{Found, discover};
-pub use embedded::{Act, Store, Unusable};
 pub use ledger::{Clash, Ledger, Row};
 pub use record::{Record, SetRecord};
+pub use shared::Standing;
+pub use store::{Act, Store};
 
 use crate::clock;
 use arc_swap::ArcSwap;

@@ -11,7 +11,7 @@ use crate::conf::{Conf, Tls};
 use crate::control::Control;
 use crate::gateway::{Gateway, taken};
 use crate::proxy::{Guarded, Proxy};
-use crate::registry::{Store, Unusable};
+use crate::registry::Store;
 use anyhow::{Context, Result, anyhow};
 use drain::Signals;
 use pingora::apps::HttpServerOptions;
@@ -24,7 +24,7 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use upgrade::{Handover, Meeting};
 
@@ -54,8 +54,9 @@ pub fn run(conf: Conf, file: Option<PathBuf>, start: Start) -> Result<()> {
     let drain = conf.drain;
     let meeting = file.as_deref().map(Meeting::beside).transpose()?;
     let mut server = open(&conf, meeting.as_ref(), start)?;
-    let store = open_store(&conf, file.as_deref())?;
-    let left = conf.registry_path(file.as_deref()).map(|registry| registry.with_extension("sessions"));
+    let kept = conf.registry_path(file.as_deref());
+    let store = Store::open(&conf, kept.as_deref(), taken(&conf))?;
+    let left = kept.map(|registry| registry.with_extension("sessions"));
     let gateway = Arc::new(Gateway::new(conf, store).context("the access log cannot be opened")?);
     count_panics(&gateway);
     let sessions = Handover { gateway: Arc::clone(&gateway), file: left };
@@ -153,22 +154,6 @@ fn tls_settings(tls: &Tls) -> Result<TlsSettings> {
         .map_err(|error| anyhow!("listen.tls: certificate or key cannot be used: {error}"))?;
     settings.enable_h2();
     Ok(settings)
-}
-
-/// Where nothing can be written, and nobody has said that there should be a file, the gateway serves all
-/// the same.
-fn open_store(conf: &Conf, file: Option<&Path>) -> Result<Store> {
-    let Some(path) = conf.registry_path(file) else {
-        return Ok(Store::in_memory(taken(conf))?);
-    };
-    match Store::open(&path, taken(conf)) {
-        Err(Unusable::NotMade { .. }) if conf.registry.path.is_none() => {
-            let path = path.display();
-            tracing::warn!(%path, "the registry cannot be written there; what is registered ends with this process");
-            Ok(Store::in_memory(taken(conf))?)
-        }
-        opened => Ok(opened?),
-    }
 }
 
 /// A panic ends one exchange, not the process; it must be seen all the same.

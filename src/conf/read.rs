@@ -69,6 +69,8 @@ fn conf(root: &Section<'_>, mut variables: Variables<'_>) -> Conf {
     let access_groups_enforced = surfaces::access_groups_enforced(root);
     keys::settle(&mut keys, access_groups_enforced);
     let listeners = listeners::read(root, &keys);
+    let (registry, seal) = (store::read(root), seal::read(root));
+    store::check(root, &registry, &seal);
     let namings = [("always", Naming::Always), ("conditional", Naming::Conditional), ("never", Naming::Never)];
     Conf {
         listen: listeners.listen,
@@ -79,7 +81,7 @@ fn conf(root: &Section<'_>, mut variables: Variables<'_>) -> Conf {
         passthrough: listeners.passthrough,
         keys,
         servers: servers::read(root),
-        registry: store::read(root),
+        registry,
         outbound: outbound::read(root),
         surfaces: surfaces::read(root),
         validation: surfaces::validation(root),
@@ -88,7 +90,7 @@ fn conf(root: &Section<'_>, mut variables: Variables<'_>) -> Conf {
         limits: limits::limits(root),
         discovery: limits::discovery(root),
         session: limits::session(root),
-        seal: seal::read(root),
+        seal,
         drain: limits::drain(root),
         access_log: root.or("access_log", AccessLog::Stdout, access_log),
         upstream_ca: root.optional("upstream_ca", pem::roots),

@@ -5,7 +5,9 @@ use std::fs;
 use tollbridge_filters::arguments::Enforcement;
 use tollbridge_filters::catalog::{AuthType, Origin};
 
-const ENVIRONMENT: [(&str, &str); 10] = [
+const ENVIRONMENT: [(&str, &str); 12] = [
+    ("REDIS_URL", "redis-sentinel://10.0.2.1,10.0.2.2,10.0.2.3/main"),
+    ("REDIS_PASSWORD", "redis-password"),
     ("TOLLBRIDGE_KEY", "8f3c2a51d07e4b96a1c4"),
     ("TOLLBRIDGE_MASTER_KEY", "c0b7e1f24a9d5836e2f0"),
     ("TOLLBRIDGE_APP_KEY", "5d91a7c3e8b2406f7a1d"),
@@ -112,6 +114,8 @@ fn the_documented_file_shows_every_key() {
         .replace("  keys: []\n", "")
         .replace("  allow: []\n", "")
         .replace("  llm: off\n", "")
+        .replace("  store: embedded\n", "")
+        .replace("/etc/tollbridge/redis-ca.crt", &one.cert())
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
         .replace("/etc/tollbridge/tls.crt", &one.cert())
         .replace("/etc/tollbridge/tls.key", &one.key())
@@ -124,6 +128,7 @@ fn the_documented_file_shows_every_key() {
     assert_eq!(conf.passthrough, Some("127.0.0.1:8000".parse().unwrap()));
     assert!(conf.listen.tls.is_some());
     assert!(conf.upstream_ca.is_some());
+    assert!(matches!(&conf.registry.store, Store::Redis(shared) if shared.ca.is_some() && shared.redis.is_tls));
     assert_eq!(conf.keys.len(), 2);
     let [files, search] = conf.servers.as_slice() else { panic!("servers, sorted by id: {:?}", conf.servers) };
     assert_eq!((files.id.as_str(), search.id.as_str()), ("files-eu", "search"));
@@ -175,6 +180,8 @@ fn the_registry_lies_beside_the_configuration() {
     assert_eq!(beside(None), None);
     let said = good("registry: {path: /var/lib/r.db}");
     assert_eq!(said.registry_path(Some(Path::new("gateway.yaml"))), Some("/var/lib/r.db".into()));
+    let shared = good("registry: {store: redis, url: \"redis://h\"}\nseal: {keys: [\"${TOLLBRIDGE_SEAL}\"]}");
+    assert_eq!(shared.registry_path(Some(Path::new("gateway.yaml"))), Some("gateway.snapshot".into()));
 }
 
 #[test]

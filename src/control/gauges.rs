@@ -22,7 +22,8 @@ impl Gauges {
         metrics.sessions.set(gauge(gateway.sessions.count()));
         metrics.buffered_bytes.set(gauge(gateway.budget.taken()));
         metrics.access_log_dropped.set(gateway.access_log.dropped());
-        metrics.ready.set(f64::from(u8::from(gateway.lifecycle.is_ready())));
+        metrics.ready.set(f64::from(u8::from(gateway.is_ready())));
+        read_store(gateway);
         let snapshot = gateway.registry.snapshot();
         metrics.catalog_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
         let mut now = Gauges::default();
@@ -61,4 +62,19 @@ impl Gauges {
             let _ = metrics.endpoint_up.remove_label_values(&[server.as_str(), endpoint.as_str()]);
         }
     }
+}
+
+/// A file of the process's own is always there, and always what is known.
+fn read_store(gateway: &Gateway) {
+    let metrics = &gateway.metrics;
+    let Some(standing) = gateway.store.standing() else {
+        metrics.registry_generation.set(i64::try_from(gateway.store.ledger().generation).unwrap_or(i64::MAX));
+        metrics.store_up.set(1);
+        return;
+    };
+    metrics.store_up.set(i64::from(standing.is_up));
+    metrics.registry_generation.set(i64::try_from(standing.generation).unwrap_or(i64::MAX));
+    metrics.registry_age_seconds.set(standing.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+    metrics.registry_went_back.set(i64::from(standing.left.is_some()));
+    metrics.registry_unreadable_rows.set(i64::try_from(standing.unreadable).unwrap_or(i64::MAX));
 }

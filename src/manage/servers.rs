@@ -40,7 +40,7 @@ impl Acting<'_> {
             What::Replace(id, registration) => {
                 self.check(&registration).await?;
                 Box::new(move |ledger| {
-                    let (own, rows) = ledger.replace(&id, registration, now)?;
+                    let (own, rows) = ledger.replace(&id, registration.clone(), now)?;
                     let external_id = external_id(ledger, &own);
                     Ok((Changed::Replaced { id: own.to_string(), external_id }, rows))
                 })
@@ -50,7 +50,7 @@ impl Acting<'_> {
                     self.check_url(url).await?;
                 }
                 Box::new(move |ledger| {
-                    let (own, rows) = ledger.update(&id, update, now)?;
+                    let (own, rows) = ledger.update(&id, update.clone(), now)?;
                     let external_id = external_id(ledger, &own);
                     Ok((Changed::Replaced { id: own.to_string(), external_id }, rows))
                 })
@@ -61,11 +61,11 @@ impl Acting<'_> {
             }),
             What::DeclareTool { server, name, definition } => Box::new(move |ledger| {
                 let (record, rows) = ledger.declare(&server, &name, &definition, now)?;
-                Ok((Changed::Declared { server: record.external_id.clone(), tool: name }, rows))
+                Ok((Changed::Declared { server: record.external_id.clone(), tool: name.clone() }, rows))
             }),
             What::MakePublic(ids) => Box::new(move |ledger| {
                 let rows = ledger.make_public(&ids)?;
-                Ok((Changed::MadePublic(ids), rows))
+                Ok((Changed::MadePublic(ids.clone()), rows))
             }),
             What::AddServers { set, servers } => self.add(set, servers).await?,
             What::RemoveServer { set, named } => self.remove(set, &named, principal)?,
@@ -74,7 +74,7 @@ impl Acting<'_> {
                 let principal = self.principal.clone();
                 Box::new(move |ledger| {
                     let rows = ledger.drop_set(&id, &principal, now)?;
-                    Ok((Changed::SetDropped { id }, rows))
+                    Ok((Changed::SetDropped { id: id.clone() }, rows))
                 })
             }
         })
@@ -95,8 +95,8 @@ impl Acting<'_> {
             (None, _, Some(name)) => slug(name),
         };
         Ok(Box::new(move |ledger| {
-            let (id, is_new, rows) = ledger.register(&external_id, registration, clash, now)?;
-            Ok((Changed::Registered { id: id.to_string(), external_id, is_new }, rows))
+            let (id, is_new, rows) = ledger.register(&external_id, registration.clone(), clash, now)?;
+            Ok((Changed::Registered { id: id.to_string(), external_id: external_id.clone(), is_new }, rows))
         }))
     }
 
@@ -124,11 +124,11 @@ impl Acting<'_> {
                 ledger.set(set, &principal, now)?;
             }
             let (mut added, mut failed, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-            for (name, server) in checked {
-                let made = server.and_then(|registration| match &set {
+            for (name, server) in &checked {
+                let made = server.clone().and_then(|registration| match &set {
                     Some(set) => ledger.add_to_set(set, registration, now),
                     None => {
-                        let (id, _, rows) = ledger.register(&slug(&name), registration, Clash::Refuse, now)?;
+                        let (id, _, rows) = ledger.register(&slug(name), registration, Clash::Refuse, now)?;
                         Ok((id, rows))
                     }
                 });
@@ -137,10 +137,10 @@ impl Acting<'_> {
                         added.push(id.to_string());
                         rows.extend(written);
                     }
-                    Err(why) => failed.push((name, why.to_string())),
+                    Err(why) => failed.push((name.clone(), why.to_string())),
                 }
             }
-            Ok((Changed::Added { set, added, failed }, rows))
+            Ok((Changed::Added { set: set.clone(), added, failed }, rows))
         }))
     }
 
@@ -162,7 +162,7 @@ impl Acting<'_> {
                 Some(set) => ledger.remove_from_set(set, &id),
                 None => ledger.unregister(id.as_str())?.2,
             };
-            Ok((Changed::Removed { set, name, uuid, tools }, rows))
+            Ok((Changed::Removed { set: set.clone(), name: name.clone(), uuid: uuid.clone(), tools }, rows))
         }))
     }
 
@@ -180,8 +180,8 @@ impl Acting<'_> {
         };
         let (id, now) = (random(|bytes| oliverye::format_uuid(bytes, 4)), self.now);
         Box::new(move |ledger| {
-            let rows = ledger.create_set(&id, set, now)?;
-            Ok((Changed::SetCreated { id }, rows))
+            let rows = ledger.create_set(&id, set.clone(), now)?;
+            Ok((Changed::SetCreated { id: id.clone() }, rows))
         })
     }
 }

@@ -2,6 +2,7 @@
 //! written together, and are acknowledged when they are on the disk.
 
 use super::ledger::{Ledger, Row};
+use super::store::{Act, gone};
 use crate::answer::random;
 use crate::manage::Changed;
 use rusqlite::{Connection, OpenFlags, params};
@@ -25,9 +26,6 @@ const BUSY: Duration = Duration::from_secs(3);
 /// The layout of the file; a newer one is not touched.
 const LAYOUT: i64 = 1;
 
-/// Judges a change and makes it; what is refused has changed nothing.
-pub type Act = Box<dyn FnOnce(&mut Ledger) -> Result<(Changed, Vec<Row>), Rejection> + Send>;
-
 struct Job {
     act: Act,
     done: oneshot::Sender<Result<Changed, Rejection>>,
@@ -40,7 +38,7 @@ enum Wanted {
 }
 
 /// The way to the thread that writes.
-pub struct Store {
+pub struct Embedded {
     jobs: Sender<Wanted>,
     ledger: watch::Receiver<Arc<Ledger>>,
     /// What seals sessions where the configuration has no key: kept, so that they outlive the process.
@@ -58,25 +56,25 @@ pub enum Unusable {
     Memory(String),
 }
 
-impl Store {
+impl Embedded {
     /// `taken`: ids that the configuration file has.
-    pub fn open(path: &Path, taken: BTreeSet<ServerId>) -> Result<Store, Unusable> {
+    pub fn open(path: &Path, taken: BTreeSet<ServerId>) -> Result<Embedded, Unusable> {
         let unusable = |why: String| Unusable::File { path: path.to_owned(), why };
         // Made here so that nobody else can read it, not even for a moment.
         let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
         made.map_err(|error| Unusable::NotMade { path: path.to_owned(), why: error.to_string() })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(error.to_string()))?;
-        Store::start(connection, taken).map_err(unusable)
+        Embedded::start(connection, taken).map_err(unusable)
     }
 
     /// What is registered ends with the process.
-    pub fn in_memory(taken: BTreeSet<ServerId>) -> Result<Store, Unusable> {
+    pub fn in_memory(taken: BTreeSet<ServerId>) -> Result<Embedded, Unusable> {
         let connection = Connection::open_in_memory().map_err(|error| Unusable::Memory(error.to_string()))?;
-        Store::start(connection, taken).map_err(Unusable::Memory)
+        Embedded::start(connection, taken).map_err(Unusable::Memory)
     }
 
-    fn start(connection: Connection, taken: BTreeSet<ServerId>) -> Result<Store, String> {
+    fn start(connection: Connection, taken: BTreeSet<ServerId>) -> Result<Embedded, String> {
         prepare(&connection).map_err(explain)?;
         let seal = kept_seal(&connection, random(|bytes| bytes)).map_err(explain)?;
         let mut ledger = Ledger::restore(rows(&connection).map_err(explain)?)?;
@@ -86,27 +84,16 @@ impl Store {
         let writer = Writer { connection, ledger, publish };
         let thread = std::thread::Builder::new().name("registry".to_owned());
         thread.spawn(move || writer.run(&waiting)).map_err(|error| error.to_string())?;
-        Ok(Store { jobs, ledger: published, seal })
+        Ok(Embedded { jobs, ledger: published, seal })
     }
 
     /// What is on the disk.
-    pub fn ledger(&self) -> Arc<Ledger> {
-        Arc::clone(&self.ledger.borrow())
-    }
-
-    /// Tells the ledger which ids the configuration file has; nothing of it is stored.
-    pub async fn fix(&self, taken: BTreeSet<ServerId>) {
-        let act: Act = Box::new(move |ledger| {
-            ledger.fix(taken);
-            Ok((Changed::Kept, Vec::new()))
-        });
-        // If the thread is gone, the next change says so.
-        let _ = self.change(act).await;
+    pub fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
+        self.ledger.clone()
     }
 
     /// Makes a change. When this returns it is kept, or it was refused.
     pub async fn change(&self, act: Act) -> Result<Changed, Rejection> {
-        let gone = || Rejection::Store("this process has let go of it; ask again".to_owned());
         let (done, result) = oneshot::channel();
         self.jobs.send(Wanted::Change(Job { act, done })).map_err(|_| gone())?;
         result.await.map_err(|_| gone())?

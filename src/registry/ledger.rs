@@ -7,7 +7,7 @@ use super::record::{Answered, Record, SetRecord};
 use crate::manage::Changed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tollbridge_filters::names::{RESERVED, ServerId};
 use tollbridge_filters::rejection::Rejection;
@@ -42,7 +42,7 @@ pub struct Ledger {
     pub generation: u64,
     pub servers: BTreeMap<ServerId, Arc<Record>>,
     pub sets: BTreeMap<String, Arc<SetRecord>>,
-    answers: HashMap<String, Arc<Answered>>,
+    answers: BTreeMap<String, Arc<Answered>>,
     /// Ids and aliases that the configuration file has taken.
     fixed: Arc<BTreeSet<ServerId>>,
 }
@@ -60,17 +60,38 @@ impl Ledger {
     pub fn restore(rows: Vec<(String, String, String)>) -> Result<Ledger, String> {
         let mut ledger = Ledger { generation: 1, ..Ledger::default() };
         for (kind, key, value) in rows {
-            match kind.as_str() {
-                SERVER => {
-                    let id = ServerId::derive(&key).map_err(|error| error.to_string())?;
-                    ledger.servers.insert(id, Arc::new(read(&kind, &key, &value)?));
-                }
-                SET => drop(ledger.sets.insert(key.clone(), Arc::new(read(&kind, &key, &value)?))),
-                ANSWER => drop(ledger.answers.insert(key.clone(), Arc::new(read(&kind, &key, &value)?))),
-                _ => return Err(format!("a row of an unknown kind {kind:?}; was it written by a newer version?")),
-            }
+            ledger.put_row(&kind, key, Some(&value))?;
         }
         Ok(ledger)
+    }
+
+    /// A row that somebody else has changed, by what it is of: its kind and its key.
+    pub fn absorb(&mut self, field: &str, value: Option<&str>) -> Result<(), String> {
+        let (kind, key) = field.split_once(' ').ok_or("it has no kind")?;
+        self.put_row(kind, key.to_owned(), value)?;
+        self.generation += 1;
+        Ok(())
+    }
+
+    fn put_row(&mut self, kind: &str, key: String, value: Option<&str>) -> Result<(), String> {
+        fn put<K: Ord, V: DeserializeOwned>(
+            map: &mut BTreeMap<K, Arc<V>>,
+            id: K,
+            (kind, key, value): (&str, &str, Option<&str>),
+        ) -> Result<(), String> {
+            match value {
+                Some(value) => drop(map.insert(id, Arc::new(read(kind, key, value)?))),
+                None => drop(map.remove(&id)),
+            }
+            Ok(())
+        }
+        let row = (kind, key.as_str(), value);
+        match kind {
+            SERVER => put(&mut self.servers, ServerId::derive(&key).map_err(|error| error.to_string())?, row),
+            SET => put(&mut self.sets, key.clone(), row),
+            ANSWER => put(&mut self.answers, key.clone(), row),
+            _ => Err(format!("a row of an unknown kind {kind:?}; was it written by a newer version?")),
+        }
     }
 
     /// Ids and aliases of the configuration file: they cannot be taken.

@@ -1,6 +1,7 @@
 //! What the tests stand on: the gateway as a child process, peers as child processes, and a small
 //! HTTP client that hides nothing.
 
+pub mod delay;
 pub mod gateway;
 pub mod guide;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod process;
 pub mod python;
 pub mod reader;
 pub mod recorder;
+pub mod redis;
 pub mod relay;
 pub mod rest;
 pub mod rest_stub;

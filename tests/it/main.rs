@@ -34,6 +34,7 @@ mod readers;
 mod readme;
 mod registry;
 mod registry_api;
+mod replicas;
 mod resources;
 mod rest;
 mod rest_dialect;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A certificate authority and a certificate for `localhost` that it signed.
-struct Certificates(PathBuf);
+pub struct Certificates(PathBuf);
 
 impl Certificates {
-    fn make() -> Certificates {
+    pub fn make() -> Certificates {
         let directory = scratch();
         let script = r#"
             openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.crt
@@ -24,7 +24,7 @@ impl Certificates {
         Certificates(directory)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 }

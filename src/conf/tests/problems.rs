@@ -53,7 +53,14 @@ fn problems_name_their_line_and_the_way_out() {
         ("servers:\n  a: {url: http://h/, alias: tools}", &[(2, "servers.a.alias: \"tools\" is a reserved word")]),
         ("servers:\n  a: {url: http://h/, tools: [\"\"]}", &[(2, "servers.a.tools[0]: this text is empty")]),
         // What is registered, and over which API.
-        ("registry: {store: redis}", &[(1, "registry.store: the store redis is not there yet; write embedded")]),
+        (
+            "registry: {store: redis}",
+            &[(1, "registry: `url` is missing; write it, as in `url: redis://127.0.0.1:6379/0`")],
+        ),
+        ("registry: {store: redis, url: \"redis://h\"}", &[(1, "registry: the store redis needs `seal.keys`")]),
+        ("registry: {store: redis, url: \"http://h\"}", &[(1, "registry.url: \"http\" is no scheme of a Redis")]),
+        ("registry: {url: \"redis://h\"}", &[(1, "registry.url: only the store redis has an address")]),
+        ("registry: {resync: 31s}", &[(1, "registry.resync")]),
         ("registry: {store: paper, public: yes}", &[(1, "\"paper\" is no store"), (1, "\"yes\" is no switch")]),
         ("registry: {path: /var/lib/}", &[(1, "no path of a file")]),
         (

@@ -31,7 +31,7 @@ impl Setup {
 
     pub fn text(&self) -> String {
         let Setup { rest, port, admin_port } = self;
-        let keys = if rest.contains("keys:") {
+        let keys = if rest.lines().any(|line| line.starts_with("keys:")) {
             String::new()
         } else {
             format!(
@@ -40,6 +40,13 @@ impl Setup {
         };
         let listen = if rest.contains("listen:") { String::new() } else { format!("listen: 127.0.0.1:{port}\n") };
         format!("{listen}admin: {{listen: 127.0.0.1:{admin_port}}}\n{keys}{rest}\n")
+    }
+}
+
+impl Setup {
+    /// Starts a gateway and waits for nothing.
+    pub fn launch(&self) -> Gateway {
+        Gateway::launch(&self.text(), (self.port, self.admin_port), &[])
     }
 }
 
@@ -53,8 +60,7 @@ pub fn unset_variables(command: &mut Command) {
 impl Gateway {
     /// Starts the gateway and waits until it is ready.
     pub async fn start(rest: &str) -> Gateway {
-        let setup = Setup::new(rest);
-        let gateway = Gateway::launch(&setup.text(), (setup.port, setup.admin_port), &[]);
+        let gateway = Setup::new(rest).launch();
         gateway.ready().await;
         gateway
     }
@@ -96,7 +102,12 @@ impl Gateway {
 
     /// Where its registry is kept.
     pub fn registry(&self) -> PathBuf {
-        self.directory.join("gateway.db")
+        self.file("gateway.db")
+    }
+
+    /// Beside its configuration.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     pub async fn ready(&self) {

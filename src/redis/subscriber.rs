@@ -1,0 +1,67 @@
+//! What others publish: a hint that is heard soon, or not at all. Whoever relies on it is told when
+//! something may have been missed.
+
+use super::Wire;
+use futures_util::StreamExt;
+use redis::Msg;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// From now on everything is heard; what was said before may have been missed.
+    Begun,
+    Message {
+        channel: Arc<str>,
+        text: Arc<str>,
+    },
+}
+
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// How often it is made sure that somebody is there who could say something.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_LAST: Duration = Duration::from_secs(3);
+
+pub(super) async fn listen(wire: Arc<Wire>, channels: Vec<&'static str>) {
+    let mut up = wire.watch();
+    loop {
+        // The sender lives as long as the wire.
+        let _ = up.wait_for(|up| *up).await;
+        if let Err(why) = hear(&wire, &channels).await {
+            tracing::debug!(%why, "what replicas say to each other is not heard");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn hear(wire: &Wire, channels: &[&'static str]) -> redis::RedisResult<()> {
+    let (mut asking, mut told) = wire.dialler.dial_to_hear().await?.split();
+    for channel in channels {
+        asking.subscribe(*channel).await?;
+    }
+    // Nobody may be listening yet, or any more.
+    let _ = wire.heard.send(Heard::Begun);
+    let mut up = wire.watch();
+    up.mark_unchanged();
+    loop {
+        tokio::select! {
+            message = told.next() => match message {
+                Some(message) => drop(wire.heard.send(heard(&message))),
+                None => return Ok(()),
+            },
+            _ = up.changed() => return Ok(()),
+            () = tokio::time::sleep(PING_EVERY) => {
+                let answered = tokio::time::timeout(PING_LAST, asking.ping::<redis::Value>()).await;
+                if !answered.is_ok_and(|answered| answered.is_ok()) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn heard(message: &Msg) -> Heard {
+    let text = String::from_utf8_lossy(message.get_payload_bytes()).into();
+    Heard::Message { channel: message.get_channel_name().into(), text }
+}

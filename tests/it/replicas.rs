@@ -1,0 +1,9 @@
+//! Several gateways that share a Redis: what one is told the others know, and nobody notices when one, or
+//! Redis, is gone.
+
+mod addresses;
+mod decisions;
+mod fleet;
+mod history;
+mod outages;
+mod sharing;

@@ -1,0 +1,146 @@
+//! The registry in Redis went backwards: that is not adopted until an operator says so.
+
+use super::fleet::{create, ids, lists, lists_no_more, operate, replicas, sharing};
+use crate::harness::eventually;
+use crate::harness::gateway::Gateway;
+use crate::harness::redis::Redis;
+
+/// Waits until a replica raises the alarm; it serves, and changes nothing.
+async fn is_alarmed(gateway: &Gateway) {
+    eventually("the alarm is raised", 5, || async {
+        (gateway.sample("tollbridge_registry_went_back").await == 1.0).then_some(())
+    })
+    .await;
+    assert!(gateway.log().contains("THE REGISTRY WENT BACKWARDS"), "{}", gateway.log());
+    let said = gateway.admin("/readyz").await.unwrap();
+    assert!(said.status == 200 && said.text().contains("is not adopted"), "{}", said.text());
+    assert_eq!(create(gateway, "meanwhile").await, 503);
+}
+
+async fn is_calm(gateway: &Gateway) {
+    eventually("the alarm is over", 5, || async {
+        (gateway.sample("tollbridge_registry_went_back").await == 0.0).then_some(())
+    })
+    .await;
+}
+
+async fn pair(redis: &Redis) -> Vec<Gateway> {
+    let mut gateways = Vec::new();
+    for _ in 0..2 {
+        gateways.push(Gateway::start(&sharing(&redis.url(), ", resync: 1s")).await);
+    }
+    for id in ["one", "two"] {
+        assert_eq!(create(&gateways[0], id).await, 201);
+        lists(&gateways[1], id, 1).await;
+    }
+    gateways
+}
+
+fn decide(gateway: &Gateway, verb: &str) {
+    let decided = operate(gateway, &[verb]);
+    assert!(decided.status.success(), "{decided:?}");
+}
+
+#[tokio::test]
+async fn a_flushed_redis_is_filled_again_at_a_word() {
+    let redis = Redis::start().await;
+    let gateways = pair(&redis).await;
+    eventually("the snapshot is on the disk", 5, || async {
+        std::fs::read_to_string(gateways[1].file("gateway.snapshot")).ok()?.contains("server two").then_some(())
+    })
+    .await;
+    redis.cli(&["FLUSHALL"]);
+    for gateway in &gateways {
+        is_alarmed(gateway).await;
+        assert_eq!(ids(gateway).await.len(), 2, "what is known is served");
+    }
+    decide(&gateways[1], "restore");
+    for gateway in &gateways {
+        is_calm(gateway).await;
+        assert_eq!(ids(gateway).await.len(), 2);
+    }
+    assert_eq!(create(&gateways[0], "three").await, 201);
+    lists(&gateways[1], "three", 1).await;
+    let shown = operate(&gateways[0], &["show"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("in Redis: generation"), "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_old_copy_is_adopted_at_a_word() {
+    let redis = Redis::start_with(&["--appendonly", "no"]).await;
+    let gateways = pair(&redis).await;
+    let copy = redis.cli(&["--no-auth-warning", "DUMP", "tb:{reg}:meta"]);
+    assert!(!copy.is_empty());
+    // As a backup has it: what was before the last change.
+    let keys = ["meta", "rows", "log", "dead", "heads"].map(|name| format!("tb:{{reg}}:{name}"));
+    for key in &keys {
+        redis.cli(&["COPY", key, &format!("backup:{key}")]);
+    }
+    assert_eq!(create(&gateways[0], "late").await, 201);
+    lists(&gateways[1], "late", 1).await;
+    for key in &keys {
+        redis.cli(&["DEL", key]);
+        redis.cli(&["RENAME", &format!("backup:{key}"), key]);
+    }
+    for gateway in &gateways {
+        is_alarmed(gateway).await;
+        assert!(ids(gateway).await.contains("late"), "what was acknowledged is served");
+    }
+    decide(&gateways[0], "adopt");
+    for gateway in &gateways {
+        is_calm(gateway).await;
+        lists_no_more(gateway, "late", 1).await;
+        assert_eq!(ids(gateway).await.len(), 2);
+    }
+    assert_eq!(create(&gateways[1], "next").await, 201);
+}
+
+/// Whoever has seen nothing goes on with an old copy. The others notice that it has gone another way.
+#[tokio::test]
+async fn a_history_that_has_split_is_noticed() {
+    let redis = Redis::start().await;
+    let gateways = pair(&redis).await;
+    let keys = ["meta", "rows", "log", "dead", "heads"].map(|name| format!("tb:{{reg}}:{name}"));
+    for key in &keys {
+        redis.cli(&["COPY", key, &format!("backup:{key}")]);
+    }
+    assert_eq!(create(&gateways[0], "lost").await, 201);
+    lists(&gateways[1], "lost", 1).await;
+    for gateway in &gateways {
+        gateway.process.signal("STOP");
+    }
+    for key in &keys {
+        redis.cli(&["DEL", key]);
+        redis.cli(&["RENAME", &format!("backup:{key}"), key]);
+    }
+    let stranger = &replicas(&redis, 1).await[0];
+    for id in ["a", "b", "c"] {
+        assert_eq!(create(stranger, id).await, 201);
+    }
+    for gateway in &gateways {
+        gateway.process.signal("CONT");
+    }
+    for gateway in &gateways {
+        is_alarmed(gateway).await;
+    }
+}
+
+/// A primary that has become a replica takes no changes, and what it takes over is not adopted either.
+#[tokio::test]
+async fn a_primary_that_is_replaced() {
+    let (redis, other) = (Redis::start().await, Redis::start().await);
+    let gateways = pair(&redis).await;
+    redis.cli(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]);
+    eventually("changes are refused", 5, || async { (create(&gateways[0], "no").await == 503).then_some(()) }).await;
+    assert_eq!(ids(&gateways[0]).await.len(), 2, "what is known is served");
+    eventually("it has nothing", 10, || async { (!redis.dump().contains("server one")).then_some(()) }).await;
+    redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    for gateway in &gateways {
+        is_alarmed(gateway).await;
+    }
+    decide(&gateways[0], "restore");
+    for gateway in &gateways {
+        is_calm(gateway).await;
+        assert_eq!(ids(gateway).await.len(), 2);
+    }
+}

@@ -1,0 +1,187 @@
+//! Random changes by three writers at three replicas, while Redis is killed, stopped and cut off: what was
+//! acknowledged, refused and left open must fit one order of things for every server.
+
+mod order;
+
+use super::fleet::replicas;
+use crate::harness::gateway::{ADMIN_KEY, Gateway};
+use crate::harness::http::{Client, Response};
+use crate::harness::redis::Redis;
+use crate::harness::rest::{bearer, rest};
+use crate::harness::{eventually, scaled};
+use order::{Act, Done, Op, contradiction};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const SERVERS: u64 = 12;
+const WRITERS: usize = 3;
+
+/// A small generator, so that a seed gives the same run of operations.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}
+
+struct World {
+    began: Instant,
+    log: Mutex<Vec<Op>>,
+    left: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_fit_one_order() {
+    for seed in 0..scaled(1, 5) as u64 {
+        run(0x9E37_79B9_7F4A_7C15 ^ (seed + 1), scaled(1_000, 100_000)).await;
+    }
+}
+
+async fn run(seed: u64, operations: usize) {
+    let mut redis = Redis::start().await;
+    let gateways = replicas(&redis, WRITERS).await;
+    let (log, left, is_over) = (Mutex::default(), AtomicUsize::new(operations), AtomicBool::new(false));
+    let world = Arc::new(World { began: Instant::now(), log, left, is_over });
+    let mut writers = JoinSet::new();
+    for (number, gateway) in gateways.iter().enumerate() {
+        let random = Random(seed.rotate_left(16 * number as u32 + 1));
+        writers.spawn(write(Arc::clone(&world), gateway.port, number, random));
+    }
+    let writing = async {
+        writers.join_all().await;
+        world.is_over.store(true, Ordering::SeqCst);
+    };
+    let ((), faults) = tokio::join!(writing, go_wrong(&world, &mut redis, Random(seed)));
+    let mut log = std::mem::take(&mut *world.log.lock().unwrap());
+    log.extend(final_reads(&world, &gateways).await);
+    let open = log.iter().filter(|op| op.done == Done::Open).count();
+    println!(
+        "seed {seed:#x}: {} operations, {open} left open, {faults} faults, {:?}",
+        log.len(),
+        world.began.elapsed()
+    );
+    assert!(faults > 0 && open < operations / 4, "{faults} faults, {open} of {operations} left open");
+    for server in 0..SERVERS {
+        let of: Vec<Op> = log.iter().filter(|op| op.server == server).cloned().collect();
+        assert!(of.len() > operations / 100, "{} operations of s{server}", of.len());
+        assert_eq!(contradiction(&of), None, "seed {seed:#x}, server s{server}");
+    }
+    for gateway in &gateways {
+        assert_eq!(gateway.sample("tollbridge_registry_went_back").await, 0.0, "nothing was lost");
+    }
+}
+
+async fn write(world: Arc<World>, port: u16, writer: usize, mut random: Random) {
+    let mut client = None;
+    let mut number = 0;
+    while world.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+        number += 1;
+        let (server, value) = (random.below(SERVERS), format!("w{writer}-{number}"));
+        let act = match random.below(4) {
+            0 => Act::Create(value),
+            1 | 2 => Act::Overwrite(value),
+            _ => Act::Delete,
+        };
+        let begun = world.began.elapsed();
+        let done = ask(&mut client, port, server, &act).await;
+        let op = Op { server, act, begun, ended: world.began.elapsed(), done };
+        let is_refused = matches!(op.done, Done::Open | Done::Untouched);
+        world.log.lock().unwrap().push(op);
+        if is_refused {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn ask(client: &mut Option<Client>, port: u16, server: u64, act: &Act) -> Done {
+    let id = format!("s{server}");
+    let url = "http://127.0.0.1:9/mcp";
+    let (line, body) = match act {
+        Act::Create(name) => {
+            ("POST /v1/mcp/server".to_owned(), json!({"server_id": id, "server_name": name, "url": url}))
+        }
+        Act::Overwrite(name) => {
+            ("POST /llmrouter/mcp/servers".to_owned(), json!({"server_id": id, "name": name, "url": url}))
+        }
+        _ => (format!("DELETE /llmrouter/mcp/servers/{id}"), Value::Null),
+    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let headers = [bearer(ADMIN_KEY), "Content-Type: application/json".to_owned()];
+    if client.is_none() {
+        *client = Some(Client::connect(port).await.expect("the gateway is there"));
+    }
+    let answer = client.as_mut().expect("a connection").ask(&line, &headers, body.as_bytes()).await;
+    match answer {
+        Ok(answer) => judge(&answer, act),
+        Err(_) => {
+            *client = None;
+            Done::Open
+        }
+    }
+}
+
+fn judge(answer: &Response, act: &Act) -> Done {
+    match (answer.status, act) {
+        (200..=202, _) => Done::Yes,
+        (400, Act::Create(_)) | (404, Act::Delete) => Done::Refused,
+        (503, _) if answer.text().contains("is not known") => Done::Open,
+        (503, _) => Done::Untouched,
+        _ => panic!("{} {}", answer.status, answer.text()),
+    }
+}
+
+/// Faults one after the other until everything is written; gives how many.
+async fn go_wrong(world: &World, redis: &mut Redis, mut random: Random) -> usize {
+    let mut faults = 0;
+    while !world.is_over.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(100 + random.below(400))).await;
+        match random.below(5) {
+            0 => {
+                redis.kill();
+                tokio::time::sleep(Duration::from_millis(random.below(500))).await;
+                redis.start_again().await;
+            }
+            1 => {
+                redis.signal("STOP");
+                tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
+                redis.signal("CONT");
+            }
+            2 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "normal"])),
+            3 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"])),
+            _ => drop(redis.cli(&["CLIENT", "PAUSE", "300", "ALL"])),
+        }
+        faults += 1;
+    }
+    faults
+}
+
+/// What each replica says in the end, when it can be written again.
+async fn final_reads(world: &World, gateways: &[Gateway]) -> Vec<Op> {
+    let last = json!({"server_id": "last", "server_name": "last", "url": "http://127.0.0.1:9/mcp"});
+    eventually("it can be written", 10, || async {
+        (rest(&gateways[0], "POST /v1/mcp/server", &last).await.status == 201).then_some(())
+    })
+    .await;
+    let mut reads = Vec::new();
+    for gateway in gateways {
+        super::fleet::lists(gateway, "last", 2).await;
+        let begun = world.began.elapsed();
+        let listed = rest(gateway, "GET /v1/mcp/server", &Value::Null).await.json();
+        let ended = world.began.elapsed();
+        for server in 0..SERVERS {
+            let id = format!("s{server}");
+            let shown = listed.as_array().unwrap().iter().find(|shown| shown["server_id"] == id.as_str());
+            let name = shown.map(|shown| shown["server_name"].as_str().expect("a name").to_owned());
+            reads.push(Op { server, act: Act::Read(name), begun, ended, done: Done::Yes });
+        }
+    }
+    reads
+}
