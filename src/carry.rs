@@ -5,6 +5,7 @@
 mod attach;
 mod deadline;
 mod dialect;
+mod event_ids;
 mod fan_in;
 mod follower;
 mod guess;
@@ -18,7 +19,7 @@ mod tagged;
 mod translated;
 
 pub use attach::attach;
-pub use legacy::{end, release};
+pub use legacy::release;
 pub use listen::listen;
 pub use notice::{deliver, notify};
 pub use translated::{Ending, Translated, events_head};
@@ -28,6 +29,7 @@ use crate::gateway::Gateway;
 use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use deadline::Deadline;
+use event_ids::EventIds;
 use http::{HeaderMap, HeaderValue};
 use relay::{Asked, Awaits, Relay};
 use std::future::Future;
@@ -203,6 +205,7 @@ impl Conversation<'_> {
             tags: self.carry.tags,
             server: pool.server.id.clone(),
             session,
+            ids: self.carry.session.as_ref().map(|own| EventIds::of(self.gateway, &self.carry.principal, own.key)),
             id: self.carry.envelope.id().map(str::to_owned),
             request_id: trace.request_id.clone(),
             bytes_max: self.gateway.live().conf.limits.response_bytes,

@@ -5,8 +5,8 @@ mod gauges;
 mod heed;
 mod reload;
 mod tend;
+mod upkeep;
 
-use crate::carry;
 use crate::conf::Conf;
 use crate::gateway::Gateway;
 use crate::manage;
@@ -23,22 +23,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tollbridge_filters::names::ServerId;
+use upkeep::Upkeep;
 
 const TICK: Duration = Duration::from_secs(1);
-
-/// Idle sessions are closed so many at a time.
-const FAREWELLS_MAX: usize = 16;
 
 const KNOCK_AGAIN: Duration = Duration::from_millis(2);
 
 pub struct Control {
     gateway: Arc<Gateway>,
     reload: Mutex<Option<Reload>>,
-    /// Turns at closing sessions that nobody uses.
-    farewells: Arc<Semaphore>,
+    sessions: Upkeep,
 }
 
 /// The task that looks after one pool, until the pool is replaced.
@@ -51,8 +48,8 @@ type Tasks = BTreeMap<ServerId, Tended>;
 
 impl Control {
     pub fn new(gateway: Arc<Gateway>, file: Option<PathBuf>) -> Control {
-        let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
-        Control { gateway, reload: Mutex::new(file.map(Reload::new)), farewells }
+        let sessions = Upkeep::of(&gateway);
+        Control { gateway, reload: Mutex::new(file.map(Reload::new)), sessions }
     }
 
     /// Gives every pool its task, and takes it from those that are no more.
@@ -127,17 +124,6 @@ impl Control {
             manage::expire(&self.gateway, now).await;
         }
     }
-
-    /// In the background: servers may take their time, and reloads must not wait for them.
-    fn sweep(&self) {
-        for idle in self.gateway.sessions.sweep() {
-            let (gateway, turns) = (Arc::clone(&self.gateway), Arc::clone(&self.farewells));
-            tokio::spawn(async move {
-                let _turn = turns.acquire().await;
-                carry::release(&gateway, &idle).await;
-            });
-        }
-    }
 }
 
 #[async_trait]
@@ -146,6 +132,7 @@ impl BackgroundService for Control {
         let (looked_at, mut first_looks) = mpsc::channel(64);
         // Where the store has told something since the rooms were made.
         self.gateway.follow().await;
+        self.sessions.begin();
         let mut tasks = Tasks::new();
         self.tend(&mut tasks, &looked_at);
         self.first_round(tasks.len(), &mut first_looks).await;
@@ -177,7 +164,7 @@ impl BackgroundService for Control {
             if self.reload().await {
                 self.tend(&mut tasks, &looked_at);
             }
-            self.sweep();
+            self.sessions.sweep();
             self.expire().await;
             gauges.read(&self.gateway);
         }

@@ -9,7 +9,7 @@ use crate::manage::Reranker;
 use crate::metrics::Metrics;
 use crate::registry::{Ledger, Registry, SetRecord, Store};
 use crate::server::Lifecycle;
-use crate::session::Sessions;
+use crate::session::{self, Sessions};
 use crate::upstream::{Fleet, Guard, Pool};
 use arc_swap::ArcSwap;
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ pub struct Gateway {
     pub registry: Registry,
     /// Where registrations and application sessions are kept.
     pub store: Store,
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     pub lists: Lists,
     pub searches: Searches,
     pub reranker: Reranker,
@@ -69,13 +69,15 @@ impl Gateway {
         let live = Live::new(Arc::new(conf), filters, &ledger, &Fleet::new());
         let registry = Registry::new(live.conf.naming, live.profiles(born), sets(&ledger, None));
         let conf = Arc::clone(&live.conf);
+        let share = |wire| Arc::new(session::Shared::new(wire, Sealer::new(&conf.seal), conf.session.max_age));
+        let shared = store.wire().map(share);
         Ok(Gateway {
             store,
             born,
             turn: tokio::sync::Mutex::default(),
             fleet_changed: Notify::new(),
             registry,
-            sessions: Sessions::new(&conf.session),
+            sessions: Arc::new(Sessions::new(&conf.session, shared)),
             lists: Lists::default(),
             searches: Searches::default(),
             reranker: Reranker::default(),

@@ -156,7 +156,27 @@ impl Proxy {
                 Err(rejection) => Err(head_only(rejection)),
             },
         };
+        let routed = self.admitted(routed).await;
         self.follow(session, exchange, snapshot, routed).await
+    }
+
+    /// A session that is not known here may be known to other replicas, or have ended at one of them.
+    async fn admitted(&self, routed: std::result::Result<Route, Refused>) -> std::result::Result<Route, Refused> {
+        let route = routed?;
+        let admitted = match route.session() {
+            Some(session) => self.gateway.sessions.admit(session).await,
+            None => Ok(()),
+        };
+        match admitted {
+            Ok(()) => Ok(route),
+            Err(reason) => {
+                let (id, method) = route
+                    .envelope()
+                    .map(|asked| (asked.id().map(str::to_owned), asked.method().into_owned()))
+                    .unwrap_or_default();
+                Err(Refused { id, method, reason })
+            }
+        }
     }
 
     /// Serves what was decided.
@@ -179,9 +199,15 @@ impl Proxy {
             Ok(Route::Change(change)) => self.change(session, exchange, *change).await,
             Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
             Ok(Route::End(ended)) => {
-                tokio::spawn(carry::end(Arc::clone(&self.gateway), &ended));
                 exchange.label(Lane::Answer, "session/end");
-                client::accept(session, exchange, 200).await
+                match self.gateway.sessions.end(&ended).await {
+                    Ok(upstreams) => {
+                        let gateway = Arc::clone(&self.gateway);
+                        tokio::spawn(async move { carry::release(&gateway, &upstreams).await });
+                        client::accept(session, exchange, 200).await
+                    }
+                    Err(reason) => self.reject(session, exchange, None, &reason).await,
+                }
             }
             Err(Refused { id, method, reason }) => {
                 exchange.label(Lane::Refused, &method);
@@ -281,7 +307,7 @@ impl Proxy {
         }
         let reply = matches!(notice.reach, Reach::Level(_)).then(|| answer::Body::empty_result(&notice.envelope));
         if let Reach::Level(level) = &notice.reach {
-            self.gateway.sessions.upstreams(notice.session.key).set_level(level);
+            self.gateway.sessions.upstreams(&notice.session).set_level(level);
         }
         let handed_on = carry::notify(Arc::clone(&self.gateway), notice);
         match reply {

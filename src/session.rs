@@ -2,21 +2,30 @@
 //! itself is sealed into the client's id; this is only its upstream half, and who has ended.
 
 mod handover;
+mod kept;
 mod opened;
 mod place;
+mod redis;
 mod seat;
+mod share;
+mod shared;
+mod upkeep;
 
 pub use opened::{Introduction, NotOpened, Opened, Wishes, end_upstream, goodbye};
 pub use place::Place;
 pub use seat::{Asking, Kept, News, Seat};
+pub use share::Standing;
+pub use shared::{BEAT_EVERY, CHANNEL, Shared, follow};
 
+use share::Share;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tollbridge_filters::names::ServerId;
-use tollbridge_filters::session::SessionKey;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::session::{Session, SessionKey};
 
 const SHARDS: usize = 16;
 
@@ -29,6 +38,8 @@ pub struct Sessions {
     idle_max: Duration,
     max_age: Duration,
     count_max: usize,
+    /// What replicas share of them.
+    shared: Option<Arc<Shared>>,
 }
 
 #[derive(Default)]
@@ -57,18 +68,23 @@ pub struct Upstreams {
     broken: Mutex<HashMap<ServerId, Instant>>,
     /// Streams that are open.
     streams: AtomicUsize,
+    /// `None`: it is this process's alone.
+    share: Option<Share>,
+    /// Whether something of it is not kept that should be.
+    is_unsaved: AtomicBool,
 }
 
 /// So many subscriptions of a session are made again where a server has lost them.
 const SUBSCRIPTIONS_MAX: usize = 1_000;
 
 impl Sessions {
-    pub fn new(conf: &crate::conf::Session) -> Sessions {
+    pub fn new(conf: &crate::conf::Session, shared: Option<Arc<Shared>>) -> Sessions {
         Sessions {
             shards: Default::default(),
             idle_max: conf.idle,
             max_age: conf.max_age,
             count_max: conf.count / SHARDS + 1,
+            shared,
         }
     }
 
@@ -76,8 +92,27 @@ impl Sessions {
         self.shard(key).ended.contains_key(&key)
     }
 
+    /// A session that is not known here may be to other replicas: what is kept of it is asked for, once.
+    pub async fn admit(&self, session: &Session) -> Result<(), Rejection> {
+        let Some(shared) = self.shared.as_ref().filter(|_| !session.is_rest()) else { return Ok(()) };
+        if self.known(session.key).is_some() {
+            return Ok(());
+        }
+        match shared.load(session.key).await.map_err(|why| shared::unavailable(&why))? {
+            Some(half) => {
+                self.upstreams(session).take_in(half);
+                Ok(())
+            }
+            None => {
+                self.end_here(session.key);
+                Err(Rejection::SessionNotFound)
+            }
+        }
+    }
+
     /// The upstream half of a session; begun when it is first asked for.
-    pub fn upstreams(&self, key: SessionKey) -> Arc<Upstreams> {
+    pub fn upstreams(&self, session: &Session) -> Arc<Upstreams> {
+        let key = session.key;
         let mut shard = self.shard(key);
         if let Some(upstreams) = shard.live.get(&key) {
             *lock(&upstreams.used) = Instant::now();
@@ -86,7 +121,9 @@ impl Sessions {
         if shard.live.len() >= self.count_max {
             shard.displace_idlest();
         }
-        let upstreams = Arc::new(Upstreams::new());
+        let shared = self.shared.as_ref().filter(|_| !session.is_rest());
+        let share = shared.map(|shared| Share { shared: Arc::clone(shared), key });
+        let upstreams = Arc::new(Upstreams::new(share));
         shard.live.insert(key, Arc::clone(&upstreams));
         upstreams
     }
@@ -96,13 +133,23 @@ impl Sessions {
         self.shard(key).live.get(&key).map(Arc::clone)
     }
 
-    /// Ends a session; what it had opened upstream is for the caller to close.
-    pub fn end(&self, key: SessionKey) -> Option<Arc<Upstreams>> {
+    /// Ends a session, at every replica; what it had opened upstream is for the caller to close.
+    pub async fn end(&self, session: &Session) -> Result<Arc<Upstreams>, Rejection> {
+        let upstreams = self.upstreams(session);
+        if let Some(Share { shared, key }) = &upstreams.share {
+            upstreams.take_in(shared.end(*key).await.map_err(|why| shared::unavailable(&why))?);
+        }
+        self.end_here(session.key);
+        Ok(upstreams)
+    }
+
+    /// Its client has ended it, here or elsewhere.
+    fn end_here(&self, key: SessionKey) {
         let mut shard = self.shard(key);
         shard.ended.insert(key, Instant::now());
-        let upstreams = shard.live.remove(&key)?;
-        upstreams.end();
-        Some(upstreams)
+        if let Some(upstreams) = shard.live.remove(&key) {
+            upstreams.end();
+        }
     }
 
     /// Lets go of what nobody has used for long. The sessions stay good: what they need upstream is
@@ -139,7 +186,7 @@ impl Shard {
 }
 
 impl Upstreams {
-    fn new() -> Upstreams {
+    fn new(share: Option<Share>) -> Upstreams {
         Upstreams {
             used: Mutex::new(Instant::now()),
             servers: Mutex::default(),
@@ -150,6 +197,8 @@ impl Upstreams {
             heeded: Mutex::default(),
             broken: Mutex::default(),
             streams: AtomicUsize::new(0),
+            share,
+            is_unsaved: AtomicBool::new(false),
         }
     }
 
@@ -188,8 +237,12 @@ impl Upstreams {
         UnderWay { upstreams: Arc::clone(self), id: id.to_owned(), abandoned: false }
     }
 
-    pub fn holder(&self, id: &str) -> Option<ServerId> {
-        lock(&self.under_way).get(id).map(|held| held.server.clone())
+    /// Whether a server may be at work on a request: it is known to be, or another replica may have sent it.
+    pub fn may_hold(&self, id: &str, server: &ServerId) -> bool {
+        match lock(&self.under_way).get(id) {
+            Some(held) => held.server == *server,
+            None => self.share.is_some(),
+        }
     }
 
     pub fn set_level(&self, level: &str) {

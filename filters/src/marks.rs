@@ -1,8 +1,11 @@
 //! Marks: where a client stands in streams that come from behind an endpoint of several servers. The
-//! `id:` of such an event names each server's own, so that a resumed stream goes on at each of them.
+//! `id:` of such an event names each server's own, so that a resumed stream goes on at each of them. It is
+//! sealed: what a client holds of it it can neither read, change nor lend to another session.
 
 use crate::names::ServerId;
 use crate::route::Listed;
+use crate::seal::{Binding, Nonce, Sealer};
+use crate::session::SessionKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
@@ -38,11 +41,40 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digests(pub [u32; 3]);
 
-/// What follows the `Last-Event-ID` of a client must fit into its head, whatever servers choose.
-const BYTES_MAX: usize = 24 * 1024;
+/// What follows the `Last-Event-ID` of a client must fit into its head, whatever servers choose; sealed it is
+/// a third longer.
+const BYTES_MAX: usize = 16 * 1024;
+
+/// Whose stream it is: an id is good for no other.
+#[derive(Clone, Debug)]
+pub struct Place {
+    principal: String,
+    session: String,
+}
+
+impl Place {
+    pub fn new(principal: &str, session: SessionKey) -> Place {
+        Place { principal: principal.to_owned(), session: format!("{session:032x}") }
+    }
+
+    fn binding(&self) -> Binding<'_> {
+        Binding { purpose: "event", principal: &self.principal, scope: &self.session }
+    }
+
+    /// The id of an event as the client gets it.
+    pub fn seal(&self, sealer: &Sealer, nonce: &Nonce, id: &str) -> Option<String> {
+        sealer.seal(&self.binding(), nonce, id.as_bytes())
+    }
+
+    /// What a client's `Last-Event-ID` says.
+    pub fn open(&self, sealer: &Sealer, sealed: &str) -> Option<Resume> {
+        let plain = sealer.open(&self.binding(), sealed)?;
+        Resume::read(std::str::from_utf8(&plain).ok()?)
+    }
+}
 
 impl Resume {
-    pub fn read(text: &str) -> Option<Resume> {
+    fn read(text: &str) -> Option<Resume> {
         if let Some(mark) = text.strip_prefix("call.") {
             return Mark::read(mark).map(Resume::Call);
         }
@@ -141,6 +173,19 @@ mod tests {
         assert_eq!(Resume::read(&standing.id().unwrap()), Some(Resume::Standing(standing)));
         let long = Standing { marks: vec![mark("a", &"x".repeat(20_000))], ..Standing::default() };
         assert_eq!(long.id(), None);
+    }
+
+    #[test]
+    fn an_id_is_good_for_its_session_alone() {
+        let (sealer, place) = (Sealer::new(&[[1; 32]]), Place::new("app", 7));
+        let call = mark("a", "1");
+        let sealed = place.seal(&sealer, &[3; 24], &call.call_id().unwrap()).unwrap();
+        assert!(!sealed.contains("call"), "{sealed}");
+        assert_eq!(place.open(&sealer, &sealed), Some(Resume::Call(call.clone())));
+        for other in [Place::new("app", 8), Place::new("other", 7)] {
+            assert_eq!(other.open(&sealer, &sealed), None);
+        }
+        assert_eq!(place.open(&sealer, &call.call_id().unwrap()), None, "in clear it is none of ours");
     }
 
     #[test]

@@ -39,6 +39,28 @@ pub enum Route {
     Change(Box<Change>),
 }
 
+impl Route {
+    /// The legacy session that it goes on in.
+    pub fn session(&self) -> Option<&Session> {
+        match self {
+            Route::Carry(carry) => carry.session.as_ref(),
+            Route::Attach(attach) => Some(&attach.session),
+            Route::Notify(notice) => Some(&notice.session),
+            Route::End(session) => Some(session),
+            Route::Answer(_) | Route::Listen(_) | Route::Show(_) | Route::Change(_) => None,
+        }
+    }
+
+    /// The request that it serves, where that is one of MCP's.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        match self {
+            Route::Carry(carry) => Some(&carry.envelope),
+            Route::Notify(notice) => Some(&notice.envelope),
+            _ => None,
+        }
+    }
+}
+
 /// A REST question that the snapshot answers.
 #[derive(Clone, Debug)]
 pub struct Show {

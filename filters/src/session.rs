@@ -57,6 +57,11 @@ impl Session {
         }
     }
 
+    /// Whether no client was ever given it.
+    pub fn is_rest(&self) -> bool {
+        self.issued == 0
+    }
+
     /// The id that the client gets.
     pub fn seal(&self, sealer: &Sealer, principal: &Principal, nonce: &Nonce) -> Option<String> {
         let whole = self.encode(&self.capabilities, &self.client_info)?;

@@ -2,6 +2,7 @@
 //! With one server behind it, it is that server's, as it comes.
 
 use super::deadline::Deadline;
+use super::event_ids::EventIds;
 use super::legacy;
 use super::relay::{Asked, Awaits, Relay};
 use super::tagged::{Tagged, Tagger};
@@ -36,7 +37,7 @@ pub async fn attach<D: Downstream>(
     down: &mut D,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let upstreams = gateway.sessions.upstreams(attach.session.key);
+    let upstreams = gateway.sessions.upstreams(&attach.session);
     let _kept = upstreams.keep();
     let (server, mark) = match &attach.to {
         Stream::All(before) => {
@@ -179,6 +180,7 @@ impl One<'_> {
             tags: self.tags,
             server: pool.server.id.clone(),
             session: opened.mark,
+            ids: Some(EventIds::of(self.gateway, &self.attach.principal, self.attach.session.key)),
             id: None,
             request_id: trace.request_id.clone(),
             bytes_max: self.gateway.live().conf.limits.response_bytes,

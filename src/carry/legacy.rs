@@ -5,7 +5,7 @@ use super::deadline::Deadline;
 use super::{Conversation, Downstream, Interrupted, Relay, StandsAt, Stop, Trace, timed_out};
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::session::{Introduction, NotOpened, Opened, Upstreams, Wishes};
+use crate::session::{Introduction, NotOpened, Opened, Standing, Upstreams, Wishes};
 use crate::upstream::{Endpoint, Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ impl Conversation<'_> {
         let under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
         let done = self.hold_or_go_on(session, &upstreams, pool, down, deadline, trace).await;
         if done.is_ok() && trace.outcome == Some(glance::Outcome::Result) {
-            self.remember(&upstreams, &pool.server.id);
+            self.remember(&upstreams, &pool.server.id).await;
         }
         // The server may still be at work: its client has gone, or will ask for the rest elsewhere.
         let goes_on = matches!(done, Err(Stop::Gone)) || done.is_ok() && trace.outcome.is_none();
@@ -43,11 +43,17 @@ impl Conversation<'_> {
     }
 
     /// What the client has subscribed to is subscribed to again where its server loses the session.
-    fn remember(&self, upstreams: &Upstreams, server: &ServerId) {
+    async fn remember(&self, upstreams: &Upstreams, server: &ServerId) {
         let envelope = &self.carry.envelope;
         match (envelope.method().as_ref(), envelope.uri()) {
-            ("resources/subscribe", Some(uri)) => upstreams.subscribe(&uri, server),
-            ("resources/unsubscribe", Some(uri)) => upstreams.unsubscribe(&uri),
+            ("resources/subscribe", Some(uri)) => {
+                upstreams.keep_subscription(&uri, Some(server)).await;
+                upstreams.subscribe(&uri, server);
+            }
+            ("resources/unsubscribe", Some(uri)) => {
+                upstreams.keep_subscription(&uri, None).await;
+                upstreams.unsubscribe(&uri);
+            }
             _ => {}
         }
     }
@@ -207,9 +213,10 @@ pub(super) async fn open(
         let wishes = Wishes { level: upstreams.level(), subscriptions: upstreams.subscriptions(&pool.server.id) };
         match open_at(pool, &endpoint, client, &wishes, deadline).await {
             Ok(opened) => {
+                let (endpoint, opened, is_read_elsewhere) = settle(pool, upstreams, endpoint, opened).await?;
                 place.put(opened.clone());
                 drop(turn);
-                upstreams.has_opened(&pool.server.id).await;
+                upstreams.has_opened(&pool.server.id, is_read_elsewhere).await;
                 return Ok((endpoint, opened));
             }
             Err(reason) => {
@@ -230,6 +237,25 @@ pub(super) async fn open(
         NotOpened::Otherwise(why) => Reason::Unavailable(why),
     };
     Err(Stop::Failed(Failure { server: pool.server.id.clone(), reason, outcome: Outcome::NotSent }))
+}
+
+/// Another replica may have opened one at the same time. One of the two counts, and the other is closed.
+async fn settle(
+    pool: &Pool,
+    upstreams: &Upstreams,
+    endpoint: InFlight,
+    opened: Opened,
+) -> Result<(InFlight, Opened, bool), Stop> {
+    let theirs = match upstreams.settle(&pool.server.id, &opened).await {
+        Ok(Standing::Ours { is_read_elsewhere }) => return Ok((endpoint, opened, is_read_elsewhere)),
+        Ok(Standing::Theirs(theirs)) => pool.at(theirs.addr).map(|endpoint| (endpoint, theirs, false)),
+        Err(ended) => {
+            opened.end(&pool.server, &endpoint).await;
+            return Err(Stop::Rejected(ended));
+        }
+    };
+    opened.end(&pool.server, &endpoint).await;
+    theirs.ok_or(Stop::Rejected(Rejection::SessionNotFound))
 }
 
 /// Opens a session at one endpoint, in its turn; no longer than the endpoint is worth waiting for. Where
@@ -284,17 +310,7 @@ fn without_tasks(capabilities: &str) -> Cow<'_, str> {
 }
 
 fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
-    gateway.sessions.upstreams(session.key)
-}
-
-/// Ends a session: from now on its id is good no more; what it gives closes its upstream sessions.
-pub fn end(gateway: Arc<Gateway>, session: &Session) -> impl Future<Output = ()> + use<> {
-    let upstreams = gateway.sessions.end(session.key);
-    async move {
-        if let Some(upstreams) = upstreams {
-            release(&gateway, &upstreams).await;
-        }
-    }
+    gateway.sessions.upstreams(session)
 }
 
 /// Closes what a session had opened upstream.

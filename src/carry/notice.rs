@@ -22,13 +22,14 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
     };
     if let Reach::Level(level) = &notice.reach {
         upstreams.set_level(level);
+        upstreams.keep_level(level).await;
     }
     let notice = Arc::new(notice);
     let mut telling = JoinSet::new();
     for (server, place) in upstreams.servers() {
         let meant = match &notice.reach {
             Reach::Opened | Reach::Level(_) => true,
-            Reach::Holder(request) => upstreams.holder(request).as_ref() == Some(&server),
+            Reach::Holder(request) => upstreams.may_hold(request, &server),
             Reach::Asker(asker) => *asker == server,
         };
         if !meant || !may_reach(&gateway, &notice, &server) {
@@ -54,6 +55,10 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
 pub async fn deliver(gateway: &Gateway, notice: &Notice) -> Result<(), Stop> {
     let lost = || Stop::Rejected(Rejection::SessionNotFound);
     let upstreams = gateway.sessions.known(notice.session.key).ok_or_else(lost)?;
+    // Whoever has opened it may be another replica, just now.
+    if upstreams.servers().iter().all(|(_, place)| place.opened().is_none()) {
+        upstreams.refresh().await.map_err(Stop::Rejected)?;
+    }
     let asker = match &notice.reach {
         Reach::Asker(asker) => Some(asker.clone()),
         // There is but one behind this endpoint.

@@ -3,6 +3,7 @@
 //! where the server can resume; where it cannot, the client's ends, so that it knows.
 
 use super::attach::is_seen;
+use super::event_ids::EventIds;
 use super::fan_in::{FanIn, Piece};
 use super::follower::Follower;
 use super::{Downstream, Gone, MayStay, Stop, Trace, events_head};
@@ -38,14 +39,15 @@ pub(super) async fn stand<D: Downstream>(
     if let Some(before) = before {
         check(gateway, attach, upstreams, before).await?;
     }
-    let seat = upstreams.take_seat(before.is_some()).ok_or(Stop::Rejected(Rejection::StreamTaken))?;
+    let seat = upstreams.sit(before.is_some()).await.ok_or(Stop::Rejected(Rejection::StreamTaken))?;
     let digests = gateway.registry.snapshot().digests(Era::Legacy, &attach.principal, &attach.scope);
     let standing = before.cloned().unwrap_or(Standing { digests, marks: Vec::new() });
     let fan_in = FanIn::new(gateway.live().conf.limits.stream_bytes);
     let (followed, said) = (BTreeMap::new(), BTreeMap::new());
     let principal = attach.principal.clone();
+    let ids = EventIds::of(gateway, &principal, attach.session.key);
     let mut stand =
-        Stand { gateway, scope: &attach.scope, principal, upstreams, seat, standing, fan_in, followed, said };
+        Stand { gateway, scope: &attach.scope, principal, upstreams, seat, standing, ids, fan_in, followed, said };
     trace.status = 200;
     trace.streamed = true;
     stand.follow_opened();
@@ -76,6 +78,7 @@ struct Stand<'s> {
     upstreams: &'s Arc<Upstreams>,
     seat: Seat,
     standing: Standing,
+    ids: EventIds,
     fan_in: FanIn,
     /// The servers that are read.
     followed: BTreeMap<ServerId, Followed>,
@@ -129,7 +132,7 @@ impl Stand<'_> {
                     Piece::Changed(list) => {
                         self.say_changes(down).await?;
                         if !self.was_said(list) {
-                            say_change(list, self.standing.id(), down).await?;
+                            say_change(list, self.id(), down).await?;
                         }
                     }
                     Piece::Lost(why) => {
@@ -195,7 +198,7 @@ impl Stand<'_> {
         let before = std::mem::replace(&mut self.standing.digests, digests);
         for list in digests.changed_since(before) {
             self.said.insert(list, Instant::now());
-            say_change(list, self.standing.id(), down).await?;
+            say_change(list, self.id(), down).await?;
         }
         Ok(())
     }
@@ -208,7 +211,11 @@ impl Stand<'_> {
     /// Where the client stands after another event.
     fn moved(&mut self, mark: Option<Mark>) -> Option<String> {
         self.standing.move_to(mark?);
-        self.standing.id()
+        self.id()
+    }
+
+    fn id(&self) -> Option<String> {
+        self.ids.seal(&self.standing.id()?)
     }
 }
 

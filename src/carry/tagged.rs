@@ -1,6 +1,7 @@
 //! The client of several servers: what a server names itself reaches it tagged, so that answers, resumed
 //! streams and tasks find their way back. Where nothing is to be tagged everything passes as it came.
 
+use super::event_ids::EventIds;
 use super::{AnswerHead, Downstream, Gone, StandsAt};
 use crate::failure::{Failure, Reason};
 use crate::reply;
@@ -17,6 +18,8 @@ pub(super) struct Tagger {
     pub(super) server: ServerId,
     /// Which of the server's sessions it is.
     pub(super) session: u32,
+    /// `None`: no client resumes it.
+    pub(super) ids: Option<EventIds>,
     /// Of the request, as it was sent.
     pub(super) id: Option<String>,
     pub(super) request_id: String,
@@ -29,7 +32,8 @@ impl Tagger {
         event.data = event.data.map(|data| tags::tag(self.tags, &self.server, &data).into_owned());
         if self.tags == Tags::Session {
             let mark = |id| Mark { server: self.server.clone(), session: self.session, id };
-            event.id = event.id.and_then(|id| mark(id).call_id());
+            let sealed = |id: String| self.ids.as_ref()?.seal(&mark(id).call_id()?);
+            event.id = event.id.and_then(sealed);
         }
         event
     }

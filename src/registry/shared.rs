@@ -94,7 +94,7 @@ impl Shared {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // What is spawned here runs on the thread below.
         let entered = runtime.enter();
-        let wire = Wire::begin(shared, &[super::redis::CHANNEL])?;
+        let wire = Wire::begin(shared, &[super::redis::CHANNEL, crate::session::CHANNEL])?;
         drop(entered);
         let (first_read, is_read) = std::sync::mpsc::channel();
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
@@ -112,6 +112,10 @@ impl Shared {
 
     pub fn ledger(&self) -> watch::Receiver<Arc<Ledger>> {
         self.ledger.clone()
+    }
+
+    pub fn wire(&self) -> Arc<Wire> {
+        Arc::clone(&self.wire)
     }
 
     pub fn standing(&self) -> Standing {

@@ -6,6 +6,7 @@ use super::ledger::{Ledger, Row};
 use super::shared::{Shared, Standing};
 use crate::conf::{self, Conf};
 use crate::manage::Changed;
+use crate::redis::Wire;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +75,14 @@ impl Store {
         match &self.kind {
             Kind::Embedded(embedded) => Some(embedded.seal),
             Kind::Shared(_) => None,
+        }
+    }
+
+    /// The way to what replicas share, if they do.
+    pub fn wire(&self) -> Option<Arc<Wire>> {
+        match &self.kind {
+            Kind::Embedded(_) => None,
+            Kind::Shared(shared) => Some(shared.wire()),
         }
     }
 

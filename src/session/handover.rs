@@ -1,16 +1,15 @@
 //! Handing sessions on to the process that comes after this one, in a sealed file: what servers gave the
 //! gateway, and which sessions have ended. Without it clients' sessions would go on with servers that
-//! know nothing of what was done in them.
+//! know nothing of what was done in them. What replicas share needs no handing on.
 
-use super::{Opened, Place, Sessions, Upstreams, lock};
+use super::kept::KeptOpened;
+use super::{Place, Sessions, Upstreams, lock};
 use crate::answer::random;
 use crate::clock;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,17 +35,8 @@ struct Kept {
     level: Option<String>,
     /// URIs and servers.
     subscribed: Vec<(String, String)>,
-    opened: Vec<KeptOpened>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptOpened {
-    server: String,
-    addr: SocketAddr,
-    version: String,
-    id: Option<String>,
-    headers: Vec<(String, String)>,
-    has_logging: bool,
+    /// With their servers.
+    opened: Vec<(String, KeptOpened)>,
 }
 
 impl Sessions {
@@ -77,7 +67,8 @@ impl Sessions {
         let (mut sessions, mut ended) = (Vec::new(), Vec::new());
         for shard in &self.shards {
             let shard = lock(shard);
-            sessions.extend(shard.live.iter().map(|(key, upstreams)| upstreams.kept(*key)));
+            let own = shard.live.iter().filter(|(_, upstreams)| upstreams.share.is_none());
+            sessions.extend(own.map(|(key, upstreams)| upstreams.kept(*key)));
             ended.extend(shard.ended.iter().map(|(key, since)| (*key, since.elapsed().as_secs())));
         }
         Handover { written: clock::now(), sessions, ended }
@@ -104,52 +95,27 @@ impl Sessions {
 
 impl Upstreams {
     fn kept(&self, key: SessionKey) -> Kept {
-        let opened =
-            self.servers().into_iter().filter_map(|(server, place)| Some(KeptOpened::of(&server, &place.opened()?)));
+        let opened = self
+            .servers()
+            .into_iter()
+            .filter_map(|(server, place)| Some((server.to_string(), KeptOpened::of(&place.opened()?))));
         let opened = opened.collect();
         let subscribed = lock(&self.subscribed).iter().map(|(uri, at)| (uri.clone(), at.to_string())).collect();
         Kept { key, level: self.level(), subscribed, opened }
     }
 
     fn restored(kept: Kept) -> Upstreams {
-        let upstreams = Upstreams::new();
+        let upstreams = Upstreams::new(None);
         let server = |text: &str| ServerId::derive(text).ok();
         let opened: HashMap<_, _> = kept
             .opened
             .into_iter()
-            .filter_map(|opened| Some((server(&opened.server)?, Arc::new(Place::holding(opened.restored())))))
+            .filter_map(|(at, opened)| Some((server(&at)?, Arc::new(Place::holding(opened.restored())))))
             .collect();
         *lock(&upstreams.servers) = opened;
         *lock(&upstreams.level) = kept.level;
         let subscribed = kept.subscribed.into_iter().filter_map(|(uri, at)| Some((uri, server(&at)?)));
         *lock(&upstreams.subscribed) = subscribed.collect();
         upstreams
-    }
-}
-
-impl KeptOpened {
-    fn of(server: &ServerId, opened: &Opened) -> KeptOpened {
-        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
-        let headers = opened.headers.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
-        KeptOpened {
-            server: server.to_string(),
-            addr: opened.addr,
-            version: opened.version.clone(),
-            id: opened.id.clone(),
-            headers: headers.collect(),
-            has_logging: opened.has_logging,
-        }
-    }
-
-    fn restored(self) -> Opened {
-        let mut headers = HeaderMap::new();
-        for (name, value) in self.headers {
-            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
-                headers.append(name, value);
-            }
-        }
-        let KeptOpened { addr, version, id, has_logging, .. } = self;
-        let mark = super::opened::mark(id.as_deref());
-        Opened { addr, version, id, headers: Arc::new(headers), has_logging, mark }
     }
 }

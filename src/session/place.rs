@@ -8,11 +8,13 @@ use tokio::sync::MutexGuard;
 pub struct Place {
     turn: tokio::sync::Mutex<()>,
     opened: Mutex<Option<Opened>>,
+    /// The one that was lost last: whoever still has it must not bring it back.
+    lost: Mutex<Option<u32>>,
 }
 
 impl Place {
     pub fn holding(opened: Opened) -> Place {
-        Place { turn: tokio::sync::Mutex::default(), opened: Mutex::new(Some(opened)) }
+        Place { opened: Mutex::new(Some(opened)), ..Place::default() }
     }
 
     /// Waits while others open it.
@@ -22,6 +24,10 @@ impl Place {
 
     pub fn opened(&self) -> Option<Opened> {
         lock(&self.opened).clone()
+    }
+
+    pub fn lost(&self) -> Option<u32> {
+        *lock(&self.lost)
     }
 
     pub fn put(&self, opened: Opened) {
@@ -37,6 +43,7 @@ impl Place {
         let mut opened = lock(&self.opened);
         if opened.as_ref().is_some_and(|opened| opened.addr == lost.addr && opened.id == lost.id) {
             *opened = None;
+            *lock(&self.lost) = Some(lost.mark);
         }
     }
 }

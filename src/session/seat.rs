@@ -1,6 +1,7 @@
 //! The streams of a session that belong to no request: who reads them, and what they must hear of.
 
 use super::Upstreams;
+use super::share::Share;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ const ENDED_LAST: Duration = Duration::from_secs(30);
 
 /// How long others wait until a server's stream is read.
 const HEEDED_LAST: Duration = Duration::from_secs(1);
+
+/// How often a seat is asked for that changes hands.
+const SIT_TRIES: usize = 3;
 
 /// What the open streams of a session must hear of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +63,27 @@ impl Upstreams {
 
     /// A second stream would take messages from the first (MCP 2025-11-25, Multiple Connections), so there
     /// is none; but whoever resumes has lost the first one, whether that is known here or not.
-    pub fn take_seat(self: &Arc<Self>, resumes: bool) -> Option<Seat> {
+    pub async fn sit(self: &Arc<Self>, resumes: bool) -> Option<Seat> {
+        let seat = self.take_seat(resumes)?;
+        let Some(Share { shared, key }) = &self.share else { return Some(seat) };
+        for _ in 0..SIT_TRIES {
+            match shared.sit(*key, seat.number, resumes).await {
+                // Another replica has taken it at the same moment.
+                Ok(false) if resumes => {}
+                Ok(false) => return None,
+                // Without the store the seat is this replica's to give.
+                Ok(true) | Err(_) => return Some(seat),
+            }
+        }
+        None
+    }
+
+    /// The client's stream is at another replica now.
+    pub(super) fn leave_seat(&self) {
+        self.news.send_modify(|news| news.seat = 0);
+    }
+
+    fn take_seat(self: &Arc<Self>, resumes: bool) -> Option<Seat> {
         let mut number = None;
         self.news.send_if_modified(|news| {
             if news.seat != 0 && !resumes {
@@ -94,11 +118,11 @@ impl Upstreams {
 
     /// Tells the stream that a session was opened with a server, and waits until that is listened to: what
     /// the server says before that nobody would hear.
-    pub async fn has_opened(&self, server: &ServerId) {
-        let mut has_reader = false;
+    pub async fn has_opened(&self, server: &ServerId, is_read_elsewhere: bool) {
+        let mut has_reader = is_read_elsewhere;
         self.news.send_modify(|news| {
             news.opened += 1;
-            has_reader = news.seat != 0;
+            has_reader |= news.seat != 0;
         });
         if has_reader {
             self.is_heeded(std::slice::from_ref(server)).await;
@@ -112,6 +136,12 @@ impl Upstreams {
 
     /// The stream of a server is being read, or was found not to be there.
     pub fn heed(&self, server: &ServerId) {
+        self.is_heeded_elsewhere(server);
+        self.tell_heeded(server);
+    }
+
+    /// Another replica reads it.
+    pub(super) fn is_heeded_elsewhere(&self, server: &ServerId) {
         super::lock(&self.heeded).insert(server.clone());
         self.news.send_modify(|_| {});
     }
@@ -148,6 +178,11 @@ impl Drop for Seat {
             }
             is_ours
         });
+        let share = self.kept.0.share.clone();
+        if let (Some(Share { shared, key }), Ok(runtime)) = (share, tokio::runtime::Handle::try_current()) {
+            // Where that cannot be said, the next one finds that this process is gone, or resumes.
+            runtime.spawn(async move { shared.stand_up(key, number).await.ok() });
+        }
     }
 }
 

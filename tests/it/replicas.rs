@@ -6,4 +6,5 @@ mod decisions;
 mod fleet;
 mod history;
 mod outages;
+mod sessions;
 mod sharing;

@@ -93,7 +93,7 @@ async fn questions_and_answers_find_their_way() {
         for (name, asked) in [("a", &asked_by_a), ("b", &asked_by_b)] {
             assert_eq!(asked.data["id"], json!(format!("{name}__{id}")), "{asked:?}");
             assert_eq!(asked.data["params"]["_meta"]["progressToken"], asked.data["id"], "{asked:?}");
-            assert!(asked.id.as_ref().is_some_and(|id| id.starts_with(&format!("call.{name}."))), "{asked:?}");
+            assert!(asked.id.as_ref().is_some_and(|id| id.len() > 54), "sealed: {asked:?}");
         }
         let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": asked_by_b.data["id"], "progress": 1}});
         assert_eq!(stage.send(KEY, &progress.to_string()).await.status, 202);
@@ -207,8 +207,17 @@ async fn a_session_has_one_stream_and_its_end_is_the_streams() {
     let (_, last) = numbers(&mut first, 2).await;
     let mut second = stage.attach(Some(&last)).await.expect("whoever resumes has lost the first one");
     assert_eq!(first.end().await, Next::End);
+    // What a client holds of it it can neither make up nor change, nor lend to another session.
+    let other = open_session(stage.gateway.port, "/mcp", KEY).await.unwrap();
+    let lent = Reader::attach(stage.gateway.port, "/mcp", KEY, &other, Some(&last)).await;
+    assert_eq!(lent.err().map(|answer| answer.status), Some(400));
+    let changed = if last.ends_with('A') {
+        format!("{}B", &last[..last.len() - 1])
+    } else {
+        format!("{}A", &last[..last.len() - 1])
+    };
     for (last, status) in
-        [("7", 400), ("get.", 400), (&format!("{last},c.00000000.MQ"), 200), ("call.a.00000000.MQ", 404)]
+        [("7", 400), ("get.", 400), ("call.a.00000000.MQ", 400), (changed.as_str(), 400), (last.as_str(), 200)]
     {
         let got = stage.attach(Some(last)).await;
         assert_eq!(got.as_ref().map_or_else(|answer| answer.status, |_| 200), status, "{last}");

@@ -7,7 +7,7 @@ use crate::era::{Era, negotiate};
 use crate::headers;
 use crate::json::Span;
 use crate::jsonrpc::{self, Envelope};
-use crate::marks::Resume;
+use crate::marks::{Place, Resume};
 use crate::path::Scope;
 use crate::rejection::Rejection;
 use crate::route::{Attach, Notice, Question, Reach, Route, Splice, Stream};
@@ -102,7 +102,8 @@ pub(crate) fn attach(
     let session = filters.session(head, admitted, moment)?;
     let Admitted { principal, scope } = admitted.clone();
     let last = headers::single(&head.headers, headers::LAST_EVENT_ID)?;
-    let to = match (&scope, last.map(Resume::read)) {
+    let place = Place::new(principal.id(), session.key);
+    let to = match (&scope, last.map(|last| place.open(&filters.sealer, last))) {
         (Scope::One(server), _) => Stream::One(server.clone()),
         (_, None) => Stream::All(None),
         (_, Some(Some(Resume::Call(mark)))) => Stream::Call(mark),

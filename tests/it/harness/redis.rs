@@ -41,6 +41,11 @@ impl Redis {
         self.answers().await;
     }
 
+    /// What it has on its disk is gone.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_dir_all(self.directory.join("appendonlydir"));
+    }
+
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
     }
