@@ -1,6 +1,7 @@
 //! What the tests stand on: the gateway as a child process, peers as child processes, and a small
 //! HTTP client that hides nothing.
 
+pub mod balancer;
 pub mod delay;
 pub mod gateway;
 pub mod guide;

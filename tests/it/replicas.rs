@@ -2,9 +2,11 @@
 //! Redis, is gone.
 
 mod addresses;
+mod deaths;
 mod decisions;
 mod fleet;
 mod history;
+mod load;
 mod outages;
 mod sessions;
 mod sharing;
