@@ -43,6 +43,7 @@ mod rust_client;
 mod scopes;
 mod search;
 mod sessions;
+mod sidecar;
 mod standing;
 mod streams;
 mod surfaces;

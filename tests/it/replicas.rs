@@ -10,3 +10,4 @@ mod load;
 mod outages;
 mod sessions;
 mod sharing;
+mod streaming;

@@ -87,7 +87,7 @@ async fn events_arrive_as_soon_as_behind_nginx() {
 }
 
 /// Two streams of each at the same time, one round after the other.
-async fn delays_beside_each_other(of: [(u16, &str); 2], recorder: &Recorder, rounds: usize) -> [Vec<Duration>; 2] {
+pub async fn delays_beside_each_other(of: [(u16, &str); 2], recorder: &Recorder, rounds: usize) -> [Vec<Duration>; 2] {
     let mut all = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         let streams = |(port, path)| async move {
@@ -115,7 +115,7 @@ async fn delays(port: u16, path: &str, recorder: &Recorder) -> Vec<Duration> {
     delays
 }
 
-async fn start_nginx(upstream: u16) -> (Process, u16) {
+pub async fn start_nginx(upstream: u16) -> (Process, u16) {
     let (directory, port) = (scratch(), free_port());
     let conf = format!(
         "daemon off; master_process off; pid nginx.pid; error_log stderr;

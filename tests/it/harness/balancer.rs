@@ -8,17 +8,23 @@ use std::process::{Command, Stdio};
 
 pub struct Balancer {
     pub port: u16,
+    patience: usize,
     process: Process,
     directory: PathBuf,
 }
 
 impl Balancer {
     pub async fn start(gateways: &[u16]) -> Balancer {
+        Balancer::start_with(gateways, 60).await
+    }
+
+    /// `patience`: seconds that it waits for something to come.
+    pub async fn start_with(gateways: &[u16], patience: usize) -> Balancer {
         let (port, directory) = (free_port(), scratch());
-        write(&directory, port, gateways);
+        write(&directory, port, gateways, patience);
         let mut command = Command::new("nginx");
         command.arg("-c").arg(directory.join("nginx.conf")).stderr(Stdio::null());
-        let balancer = Balancer { port, process: Process::spawn(&mut command), directory };
+        let balancer = Balancer { port, patience, process: Process::spawn(&mut command), directory };
         let listens = || async { std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop) };
         eventually("nginx listens", 10, listens).await;
         balancer
@@ -26,13 +32,13 @@ impl Balancer {
 
     /// From now on it leads to these; what is under way goes on.
     pub fn lead_to(&self, gateways: &[u16]) {
-        write(&self.directory, self.port, gateways);
+        write(&self.directory, self.port, gateways, self.patience);
         self.process.signal("HUP");
     }
 }
 
 /// Connections to gateways are not kept: one that is just being closed would cost a request.
-fn write(directory: &std::path::Path, port: u16, gateways: &[u16]) {
+fn write(directory: &std::path::Path, port: u16, gateways: &[u16], patience: usize) {
     let servers: String = gateways.iter().map(|gateway| format!("server 127.0.0.1:{gateway};")).collect();
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -43,7 +49,7 @@ fn write(directory: &std::path::Path, port: u16, gateways: &[u16]) {
          http {{ access_log off; {paths} upstream gateways {{ {servers} }}
            server {{ listen 127.0.0.1:{port};
              location / {{ proxy_pass http://gateways; proxy_http_version 1.1; proxy_buffering off;
-               proxy_request_buffering off; proxy_read_timeout 60s;
+               proxy_request_buffering off; proxy_read_timeout {patience}s;
                proxy_set_header Host 127.0.0.1; proxy_set_header Connection \"\"; }} }} }}",
         directory.display()
     );
