@@ -25,11 +25,11 @@ mod servers;
 mod store;
 mod surfaces;
 
+pub use self::redis::{Redis, Topology, parse as read_redis};
 pub(crate) use address::parse as parse_url;
 pub use environment::{Idle, Taken, VARIABLES};
 pub use problem::{Problem, Problems};
 pub use read::{load, parse};
-pub use redis::{Redis, Topology, parse as read_redis};
 
 use crate::upstream::Guard;
 use http::{HeaderName, HeaderValue, Uri};

@@ -22,17 +22,19 @@
 //! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
 //! - [`server`]: wires everything into one Pingora server; start, drain, handing over. [`control`]: the
 //!   background service that owns discovery, DNS, health and reloads. [`gateway`]: what rooms share.
-//! - [`registry`]: what is known of servers, and the store of those that APIs register; publishes
-//!   snapshots. [`session`]: the upstream half of
-//!   legacy sessions. [`upstream`]: pools, endpoints, links.
+//! - [`registry`]: what is known of servers, and the store of those that APIs register: a file, or a
+//!   Redis that replicas share; publishes snapshots. [`session`]: the upstream half of legacy sessions,
+//!   here and in that Redis. [`redis`]: the way there. [`upstream`]: pools, endpoints, links.
 //! - [`reply`]: the one table from reasons to the wire. [`failure`], [`limits`], [`metrics`],
 //!   [`access_log`], [`clock`]: leaves.
 //! - [`admin`]: the operators' listener. [`demo`]: the two-minute tour.
 //!
 //! # Invariants
 //!
-//! 1. Only `proxy`, `upstream`, `server`, `control`, `admin` name Pingora. `filters` names nothing of ours.
-//! 2. No request but a change waits for anything but its own upstream: what else it needs is in memory.
+//! 1. Only `proxy`, `upstream`, `server`, `control`, `admin` name Pingora; only `redis` and the files of that
+//!    name name the crate of that name. `filters` names nothing of ours.
+//! 2. No request but a change waits for anything but its own upstream: what else it needs is in memory. The
+//!    first one of a session that another replica has opened waits for Redis. Redis down means stale, never dead.
 //! 3. `filters` has no clock, no I/O, no spawn, no globals: time and randomness are arguments.
 //! 4. No route but Pass without a `Principal`; what is listed can be called: both ask `permit`.
 //! 5. One file, `reply`, turns reasons into wire answers. A server's JSON-RPC errors pass unchanged;

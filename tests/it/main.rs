@@ -23,6 +23,7 @@ mod faults;
 mod framing;
 mod gate6;
 mod guides;
+mod house;
 mod ledger;
 mod listening;
 mod matrix;

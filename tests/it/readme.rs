@@ -110,6 +110,28 @@ fn the_keys_that_are_explained_exist() {
     }
 }
 
+/// Each promise names a test that there is.
+#[test]
+fn what_is_promised_is_tested() {
+    let rows =
+        section("### What Tollbridge promises").lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let named = rows.filter_map(|row| row.rsplit(" | ").next()).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 15, "{named:?}");
+    let tests = sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it")));
+    for test in named {
+        assert!(tests.contains(&format!("async fn {test}()")), "there is no test {test}");
+    }
+}
+
+fn sources(directory: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        text += &if entry.is_dir() { sources(&entry) } else { std::fs::read_to_string(&entry).unwrap() };
+    }
+    text
+}
+
 /// A gateway without servers, and a server that waits to be registered.
 struct Place {
     upstream: Recorder,
