@@ -63,7 +63,7 @@ fn stands_for_all(gateway: &Gateway, answer: &Answer) -> bool {
 fn initialize(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer, version: &str) -> Answered {
     let result = introduction::initialize(snapshot, answer, version);
     let session = Session {
-        key: random(u128::from_be_bytes),
+        key: gateway.sessions.new_key(),
         scope: answer.scope.clone(),
         version: version.to_owned(),
         capabilities: answer.envelope.capabilities().unwrap_or("{}").to_owned(),

@@ -30,6 +30,7 @@ pub struct Metrics {
     pub registry_went_back: IntGauge,
     pub registry_unreadable_rows: IntGauge,
     pub store_up: IntGauge,
+    pub store_unanswered: IntGauge,
     pub complaints: IntCounter,
     pub access_log_dropped: IntGauge,
     pub ready: Gauge,
@@ -86,6 +87,8 @@ impl Default for Metrics {
             ),
             registry_unreadable_rows: build
                 .gauge("registry_unreadable_rows", "Rows of the store that cannot be read here"),
+            store_unanswered: build
+                .gauge("store_unanswered", "Questions and changes that the store has not answered, or refused"),
             store_up: build.gauge("store_up", "1 while the store answers"),
             access_log_dropped: build.gauge("access_log_dropped", "Lines that the access log could not take"),
             ready: build.float("ready", "1 while the gateway is ready"),

@@ -9,6 +9,7 @@ pub use subscriber::Heard;
 use crate::conf::Shared;
 use dial::{Dialler, Link};
 use redis::{Cmd, FromRedisValue, RedisError, ScriptInvocation};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
@@ -29,6 +30,7 @@ pub struct Wire {
     /// Rung by whoever finds that the connection is no good.
     doubted: Notify,
     heard: broadcast::Sender<Heard>,
+    unanswered: AtomicU64,
 }
 
 /// Why there is no answer.
@@ -52,6 +54,7 @@ impl Wire {
             up: watch::Sender::new(false),
             doubted: Notify::new(),
             heard: broadcast::Sender::new(1024),
+            unanswered: AtomicU64::new(0),
         });
         tokio::spawn(Arc::clone(&wire).keep());
         tokio::spawn(subscriber::listen(Arc::clone(&wire), channels.to_vec()));
@@ -60,6 +63,11 @@ impl Wire {
 
     pub fn is_up(&self) -> bool {
         *self.up.borrow()
+    }
+
+    /// How many questions and changes it has not answered, or refused.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
     }
 
     /// Tells when Redis comes and goes.
@@ -100,13 +108,15 @@ impl Wire {
     }
 
     fn judge<T>(&self, answer: Option<Result<T, RedisError>>, most: Duration) -> Result<T, Unanswered> {
-        let error = match answer {
+        let answer = match answer {
             Some(Ok(answer)) => return Ok(answer),
-            Some(Err(error)) => error,
-            None => {
-                self.doubted.notify_one();
-                return Err(Unanswered::Lost(format!("not within {most:?}")));
-            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let Some(error) = answer else {
+            self.doubted.notify_one();
+            return Err(Unanswered::Lost(format!("not within {most:?}")));
         };
         // A node that takes no writes any more is not the one to talk to.
         let is_demoted = matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "LOADING"));

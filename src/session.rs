@@ -17,6 +17,7 @@ pub use seat::{Asking, Kept, News, Seat};
 pub use share::Standing;
 pub use shared::{BEAT_EVERY, CHANNEL, Shared, follow};
 
+use crate::answer::random;
 use share::Share;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -92,22 +93,29 @@ impl Sessions {
         self.shard(key).ended.contains_key(&key)
     }
 
+    /// The key of a session that begins here.
+    pub fn new_key(&self) -> SessionKey {
+        let key = random(SessionKey::from_be_bytes);
+        self.shared.as_ref().map_or(key, |shared| shared.mark(key))
+    }
+
     /// A session that is not known here may be to other replicas: what is kept of it is asked for, once.
     pub async fn admit(&self, session: &Session) -> Result<(), Rejection> {
         let Some(shared) = self.shared.as_ref().filter(|_| !session.is_rest()) else { return Ok(()) };
         if self.known(session.key).is_some() {
             return Ok(());
         }
-        match shared.load(session.key).await.map_err(|why| shared::unavailable(&why))? {
-            Some(half) => {
-                self.upstreams(session).take_in(half);
-                Ok(())
-            }
-            None => {
+        match shared.load(session.key).await {
+            Ok(Some(half)) => self.upstreams(session).take_in(half),
+            Ok(None) => {
                 self.end_here(session.key);
-                Err(Rejection::SessionNotFound)
+                return Err(Rejection::SessionNotFound);
             }
+            // It began here, and most likely nobody else has seen it yet.
+            Err(_) if shared.has_begun(session.key) => drop(self.upstreams(session)),
+            Err(why) => return Err(shared::unavailable(&why)),
         }
+        Ok(())
     }
 
     /// The upstream half of a session; begun when it is first asked for.

@@ -73,6 +73,7 @@ fn read_store(gateway: &Gateway) {
         return;
     };
     metrics.store_up.set(i64::from(standing.is_up));
+    metrics.store_unanswered.set(i64::try_from(standing.unanswered).unwrap_or(i64::MAX));
     metrics.registry_generation.set(i64::try_from(standing.generation).unwrap_or(i64::MAX));
     metrics.registry_age_seconds.set(standing.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
     metrics.registry_went_back.set(i64::from(standing.left.is_some()));

@@ -58,6 +58,8 @@ pub struct Standing {
     pub age: Option<Duration>,
     pub left: Option<String>,
     pub unreadable: usize,
+    /// Questions and changes that Redis has not answered, or refused.
+    pub unanswered: u64,
     stale_after: Duration,
 }
 
@@ -127,6 +129,7 @@ impl Shared {
             generation: known.generation,
             left: known.left,
             unreadable: known.unreadable,
+            unanswered: self.wire.unanswered(),
             stale_after: self.stale_after,
         }
     }

@@ -49,6 +49,7 @@ impl Upstreams {
             Err(why) => {
                 tracing::debug!(%server, %why, "a session with a server is not kept yet");
                 self.is_unsaved.store(true, Ordering::Relaxed);
+                shared.is_behind.store(true, Ordering::Relaxed);
                 Ok(Standing::Ours { is_read_elsewhere: false })
             }
         }
@@ -86,6 +87,7 @@ impl Upstreams {
                 Ok(Settled::Kept { .. } | Settled::Ended) => {}
                 Err(why) => {
                     self.is_unsaved.store(true, Ordering::Relaxed);
+                    shared.is_behind.store(true, Ordering::Relaxed);
                     return Err(why);
                 }
             }

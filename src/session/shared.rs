@@ -7,6 +7,7 @@ use super::{Opened, Sessions};
 use crate::answer::random;
 use crate::redis::{Heard, Unanswered, Wire};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
@@ -31,7 +32,14 @@ pub struct Shared {
     sealer: Sealer,
     /// This process, as others call it.
     replica: String,
+    /// What the keys of sessions that begin here begin with.
+    mark: u32,
+    /// Whether there is something that should be kept and is not.
+    pub(super) is_behind: AtomicBool,
 }
+
+/// The bits of a key behind its mark.
+const KEY_BITS: u32 = SessionKey::BITS - u32::BITS;
 
 /// What is said of a session.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +66,17 @@ pub enum Settled {
 impl Shared {
     pub fn new(wire: Arc<Wire>, sealer: Sealer, lasts: Duration) -> Shared {
         let replica = random(|bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
-        Shared { keyspace: Keyspace::new(wire, lasts), sealer, replica }
+        let (mark, is_behind) = (random(u32::from_be_bytes), AtomicBool::new(false));
+        Shared { keyspace: Keyspace::new(wire, lasts), sealer, replica, mark, is_behind }
+    }
+
+    /// A key that says that its session began here.
+    pub fn mark(&self, key: SessionKey) -> SessionKey {
+        key & (SessionKey::MAX >> u32::BITS) | SessionKey::from(self.mark) << KEY_BITS
+    }
+
+    pub fn has_begun(&self, key: SessionKey) -> bool {
+        key >> KEY_BITS == SessionKey::from(self.mark)
     }
 
     pub fn wire(&self) -> &Arc<Wire> {

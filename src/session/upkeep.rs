@@ -3,6 +3,7 @@
 
 use super::shared::News;
 use super::{Sessions, Share, Shared, Upstreams, lock};
+use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,6 +12,9 @@ use tollbridge_filters::session::SessionKey;
 
 /// How often replicas say at most which sessions are used at them.
 const TOUCH_MAX: Duration = Duration::from_secs(10);
+
+/// Sessions that are compared with what is kept at the same time.
+const COMPARED_AT_ONCE: usize = 64;
 
 /// Sessions of replicas that are gone, closed at a time.
 const ORPHANS_MAX: usize = 100;
@@ -48,13 +52,14 @@ impl Sessions {
 
     /// Something may have been missed: every session that is known here is compared with what is kept.
     pub(super) async fn refresh(&self) {
-        for (key, upstreams) in self.all_shared() {
-            // What a store without a memory has lost is given back to it.
-            if upstreams.save().await.is_err() {
-                return;
-            }
-            self.bring_up(key, &upstreams).await;
-        }
+        let compared =
+            stream::iter(self.all_shared()).for_each_concurrent(COMPARED_AT_ONCE, async |(key, upstreams)| {
+                // What a store without a memory has lost is given back to it.
+                if upstreams.save().await.is_ok() {
+                    self.bring_up(key, &upstreams).await;
+                }
+            });
+        compared.await;
     }
 
     async fn bring_up(&self, key: SessionKey, upstreams: &Upstreams) {
@@ -71,6 +76,9 @@ impl Sessions {
         let used = since.map(|since| self.used_since(since)).unwrap_or_default();
         if let Err(why) = shared.beat(&used).await {
             tracing::debug!(%why, "which sessions are used here could not be said");
+            return;
+        }
+        if !shared.is_behind.swap(false, Ordering::Relaxed) {
             return;
         }
         for (_, upstreams) in self.all_shared() {

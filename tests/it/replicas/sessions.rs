@@ -188,6 +188,11 @@ async fn what_is_known_goes_on_without_redis() {
     let unknown = legacy_call(&mut stage.gateways[2].client().await, "/mcp", KEY, &stage.session, "a__say", "{}").await;
     let unknown = unknown.unwrap();
     assert_eq!((unknown.status, unknown.error_code()), (503, Some(-31008)), "{}", unknown.text());
+    // One that begins now goes on where it has begun.
+    let new = open_session(stage.gateways[2].port, "/mcp", KEY).await.unwrap();
+    let mut client = stage.gateways[2].client().await;
+    let answer = legacy_call(&mut client, "/mcp", KEY, &new, "a__say", "{}").await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let lines = legacy(KEY, Some(&stage.session));
     let ended = stage.gateways[0].client().await.request("DELETE", "/mcp", &lines).await.unwrap();
     assert_eq!(ended.status, 503, "that it has ended cannot be kept: {}", ended.text());
@@ -195,8 +200,12 @@ async fn what_is_known_goes_on_without_redis() {
     stage.redis.forget();
     stage.redis.start_again().await;
     eventually("it goes on everywhere", 5, || async { (stage.status(2, "a__say").await == 200).then_some(()) }).await;
-    let left = || async { (stage.sources[0].sessions() == 1).then_some(()) };
-    eventually("with the session that was there", 5, left).await;
+    let left = || async { (stage.sources[0].sessions() == 2).then_some(()) };
+    eventually("with the sessions that were there", 5, left).await;
+    let mut client = stage.gateways[0].client().await;
+    let answer = legacy_call(&mut client, "/mcp", KEY, &new, "a__say", "{}").await.unwrap();
+    assert_eq!(answer.status, 200, "what began without Redis is everybody's afterwards: {}", answer.text());
+    assert_eq!(stage.sources[0].sessions(), 2);
 }
 
 /// What is idle at one replica may be used at another; what is idle at all of them is closed once.
