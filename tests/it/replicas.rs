@@ -11,3 +11,5 @@ mod outages;
 mod sessions;
 mod sharing;
 mod streaming;
+
+pub use fleet::SEAL;

@@ -50,7 +50,7 @@ fn write(directory: &std::path::Path, port: u16, gateways: &[u16], patience: usi
            server {{ listen 127.0.0.1:{port};
              location / {{ proxy_pass http://gateways; proxy_http_version 1.1; proxy_buffering off;
                proxy_request_buffering off; proxy_read_timeout {patience}s;
-               proxy_set_header Host 127.0.0.1; proxy_set_header Connection \"\"; }} }} }}",
+               proxy_set_header Host $http_host; proxy_set_header Connection \"\"; }} }} }}",
         directory.display()
     );
     std::fs::write(directory.join("nginx.conf"), conf).expect("nginx.conf");

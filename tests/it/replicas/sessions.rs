@@ -251,3 +251,26 @@ async fn no_session_of_a_server_is_in_redis_in_clear() {
     let dump = stage.redis.dump();
     assert!(dump.contains("o:a") && !dump.contains("a-1") && !dump.contains("a-2"), "{dump}");
 }
+
+/// The process that takes over asks Redis, like any other replica.
+#[tokio::test]
+async fn a_process_that_takes_over_goes_on_with_every_session() {
+    let mut stage = Stage::set(1).await;
+    for tool in ["a__say", "b__say"] {
+        assert_eq!(stage.status(0, tool).await, 200);
+    }
+    let before: Vec<usize> = stage.sources.iter().map(Source::sessions).collect();
+    let mut stream = stage.attach(0, None).await.unwrap();
+    stage.sources[0].emit();
+    let last = stream.message().await.id;
+    stage.gateways[0].upgrade().await;
+    assert_eq!(stream.end().await, Next::End);
+    let mut stream = stage.attach(0, last.as_deref()).await.unwrap();
+    stage.sources[0].emit();
+    assert_eq!(stream.message().await.data["params"]["data"]["n"], 2);
+    for tool in ["a__say", "b__say"] {
+        assert_eq!(stage.status(0, tool).await, 200);
+    }
+    let after: Vec<usize> = stage.sources.iter().map(Source::sessions).collect();
+    assert_eq!(after, before, "the sessions with servers are the same");
+}
