@@ -78,6 +78,9 @@ enum RegistryCommand {
     Restore {
         #[arg(long)]
         config: PathBuf,
+        /// Although what is in Redis has gone on since.
+        #[arg(long)]
+        older: bool,
     },
     /// Take over the servers that RouteIQ has registered in a Redis.
     Import {
@@ -139,7 +142,8 @@ fn decide(command: RegistryCommand) -> Result<String> {
         RegistryCommand::Show { config } => (Verb::Show, config),
         RegistryCommand::Init { config } => (Verb::Init, config),
         RegistryCommand::Adopt { config } => (Verb::Adopt, config),
-        RegistryCommand::Restore { config } => (Verb::Restore, config),
+        RegistryCommand::Restore { config, older: false } => (Verb::Restore, config),
+        RegistryCommand::Restore { config, older: true } => (Verb::RestoreOlder, config),
         RegistryCommand::Import { config, from } => {
             return operator::import(&load(&config)?, &config, from.as_deref());
         }

@@ -163,9 +163,14 @@ impl Proxy {
     /// A session that is not known here may be known to other replicas, or have ended at one of them.
     async fn admitted(&self, routed: std::result::Result<Route, Refused>) -> std::result::Result<Route, Refused> {
         let route = routed?;
-        let admitted = match route.session() {
-            Some(session) => self.gateway.sessions.admit(session).await,
-            None => Ok(()),
+        let admitted = match (&route, route.session()) {
+            (_, None) => Ok(()),
+            // What the gateway answers by itself it can answer without the store.
+            (Route::Answer(_), Some(session)) => match self.gateway.sessions.admit(session).await {
+                Err(Rejection::Store(_)) => Ok(()),
+                admitted => admitted,
+            },
+            (_, Some(session)) => self.gateway.sessions.admit(session).await,
         };
         match admitted {
             Ok(()) => Ok(route),

@@ -111,8 +111,7 @@ impl Sessions {
                 self.end_here(session.key);
                 return Err(Rejection::SessionNotFound);
             }
-            // It began here, and most likely nobody else has seen it yet.
-            Err(_) if shared.has_begun(session.key) => drop(self.upstreams(session)),
+            Err(_) if shared.is_own_alone(session) => drop(self.upstreams(session)),
             Err(why) => return Err(shared::unavailable(&why)),
         }
         Ok(())
@@ -154,8 +153,12 @@ impl Sessions {
     /// Its client has ended it, here or elsewhere.
     fn end_here(&self, key: SessionKey) {
         let mut shard = self.shard(key);
-        shard.ended.insert(key, Instant::now());
-        if let Some(upstreams) = shard.live.remove(&key) {
+        let known = shard.live.remove(&key);
+        // What is shared has its own memory of those that were never known here.
+        if known.is_some() || self.shared.is_none() {
+            shard.ended.insert(key, Instant::now());
+        }
+        if let Some(upstreams) = known {
             upstreams.end();
         }
     }
@@ -261,11 +264,15 @@ impl Upstreams {
         lock(&self.level).clone()
     }
 
+    fn may_subscribe(&self, uri: &str) -> bool {
+        let subscribed = lock(&self.subscribed);
+        subscribed.len() < SUBSCRIPTIONS_MAX || subscribed.contains_key(uri)
+    }
+
     /// A server has taken a subscription.
     pub fn subscribe(&self, uri: &str, server: &ServerId) {
-        let mut subscribed = lock(&self.subscribed);
-        if subscribed.len() < SUBSCRIPTIONS_MAX {
-            subscribed.insert(uri.to_owned(), server.clone());
+        if self.may_subscribe(uri) {
+            lock(&self.subscribed).insert(uri.to_owned(), server.clone());
         }
     }
 

@@ -145,7 +145,8 @@ impl Way {
 impl Request<'_> {
     fn answer(self, question: Question) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
-        Route::Answer(Answer { principal, scope, era: self.era, envelope: self.envelope, question })
+        let Request { era, envelope, session, .. } = self;
+        Route::Answer(Answer { principal, scope, era, envelope, question, session })
     }
 
     fn list(self, kind: Kind) -> Result<Route, Rejection> {

@@ -100,7 +100,7 @@ pub enum Rejection {
     IdempotencyMismatch,
     #[error("there are {0} registrations already, which is as many as may be")]
     TooMany(usize),
-    #[error("the registry cannot be written: {0}")]
+    #[error("the store cannot be asked: {0}")]
     Store(String),
     #[error("{0}")]
     Arguments(Box<Mismatch>),

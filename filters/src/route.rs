@@ -47,7 +47,8 @@ impl Route {
             Route::Attach(attach) => Some(&attach.session),
             Route::Notify(notice) => Some(&notice.session),
             Route::End(session) => Some(session),
-            Route::Answer(_) | Route::Listen(_) | Route::Show(_) | Route::Change(_) => None,
+            Route::Answer(answer) => answer.session.as_ref(),
+            Route::Listen(_) | Route::Show(_) | Route::Change(_) => None,
         }
     }
 
@@ -158,6 +159,8 @@ pub struct Answer {
     pub era: Era,
     pub envelope: Envelope,
     pub question: Question,
+    /// The legacy session that it is asked in.
+    pub session: Option<Session>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,13 +28,19 @@ impl Sealer {
 
     /// The text, if it was sealed by one of our keys for this purpose and owner.
     pub fn open(&self, bound_to: &Binding<'_>, sealed: &str) -> Option<Vec<u8>> {
+        self.open_by(bound_to, sealed).map(|(text, _)| text)
+    }
+
+    /// The same, and which of the keys that was; the first is the one that seals.
+    pub fn open_by(&self, bound_to: &Binding<'_>, sealed: &str) -> Option<(Vec<u8>, usize)> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(size_of::<Nonce>())?;
         let associated = bound_to.bytes();
-        let open = |cipher: &XChaCha20Poly1305| {
-            cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &associated }).ok()
+        let open = |(key, cipher): (usize, &XChaCha20Poly1305)| {
+            let payload = Payload { msg: sealed, aad: &associated };
+            Some((cipher.decrypt(XNonce::from_slice(nonce), payload).ok()?, key))
         };
-        self.ciphers.iter().find_map(open)
+        self.ciphers.iter().enumerate().find_map(open)
     }
 }
 

@@ -51,10 +51,8 @@ pub async fn attach<D: Downstream>(
         let id = HeaderValue::from_bytes(mark.id.as_bytes()).map_err(|_| Stop::Rejected(Rejection::NotFound))?;
         headers.insert(LAST_EVENT_ID, id);
         // The stream belongs to a session that may be no more.
-        let opened = upstreams.opened(server);
-        if !is_seen(gateway, &attach.principal, &attach.scope, server)
-            || opened.is_none_or(|opened| opened.mark != mark.session)
-        {
+        let opened = upstreams.opened_anywhere(server, |opened| opened.mark == mark.session).await;
+        if !is_seen(gateway, &attach.principal, &attach.scope, server) || opened.is_none() {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }

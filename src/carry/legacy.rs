@@ -195,6 +195,9 @@ pub(super) async fn open(
     let place = upstreams.at(&pool.server.id);
     let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
     let turn = tokio::time::timeout_at(deadline.at().into(), place.turn()).await.map_err(|_| late())?;
+    if place.has_given_way() && !may_reopen {
+        return Err(Stop::Rejected(Rejection::SessionNotFound));
+    }
     if let Some(opened) = place.opened() {
         match pool.at(opened.addr) {
             Some(endpoint) if !pool.has_lost_sessions(&endpoint).await => return Ok((endpoint, opened)),

@@ -65,7 +65,8 @@ pub async fn deliver(gateway: &Gateway, notice: &Notice) -> Result<(), Stop> {
         _ => upstreams.servers().into_iter().next().map(|(server, _)| server),
     };
     let server = asker.filter(|server| may_reach(gateway, notice, server)).ok_or_else(lost)?;
-    let opened = upstreams.opened(&server).ok_or_else(lost)?;
+    // Whoever has opened it may be another replica, just now.
+    let opened = upstreams.opened_anywhere(&server, |_| true).await.ok_or_else(lost)?;
     let pool = gateway.pool(&server).ok_or_else(lost)?;
     let failed = |reason| Stop::Failed(Failure::answered(&server, reason));
     match tell(&pool, &opened, notice).await {

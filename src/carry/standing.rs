@@ -61,9 +61,8 @@ pub(super) async fn stand<D: Downstream>(
 /// Whoever resumes must find the sessions that its stream came from.
 async fn check(gateway: &Gateway, attach: &Attach, upstreams: &Upstreams, before: &Standing) -> Result<(), Stop> {
     for mark in &before.marks {
-        let opened = upstreams.opened(&mark.server);
-        let is_same = opened.is_some_and(|opened| opened.mark == mark.session);
-        if !is_same && is_seen(gateway, &attach.principal, &attach.scope, &mark.server) {
+        let opened = upstreams.opened_anywhere(&mark.server, |opened| opened.mark == mark.session).await;
+        if opened.is_none() && is_seen(gateway, &attach.principal, &attach.scope, &mark.server) {
             return Err(Stop::Rejected(Rejection::SessionNotFound));
         }
     }

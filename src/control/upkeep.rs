@@ -3,16 +3,20 @@
 
 use crate::carry;
 use crate::gateway::Gateway;
-use crate::session::{self, BEAT_EVERY, Upstreams};
+use crate::session::{self, BEAT_EVERY, Opened, Upstreams};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tollbridge_filters::names::ServerId;
 
 /// Idle sessions are closed so many at a time.
 const FAREWELLS_MAX: usize = 16;
 
 /// How often sessions are looked for whose replica is gone.
 const ORPHANS_EVERY: Duration = Duration::from_secs(30);
+
+/// How often sessions are compared with what is kept, where nobody tells what happens to them.
+const COMPARED_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(super) struct Upkeep {
@@ -53,16 +57,36 @@ impl Upkeep {
 
     async fn tell(self) {
         let sessions = &self.gateway.sessions;
-        let (mut told, mut looked) = (Instant::now(), Instant::now());
+        let (mut told, mut looked, mut compared) = (Instant::now(), Instant::now(), Instant::now());
         loop {
             let is_due = told.elapsed() >= sessions.touch_every();
             let since = is_due.then(|| std::mem::replace(&mut told, Instant::now()));
-            sessions.beat(since).await;
-            if looked.elapsed() > ORPHANS_EVERY.min(sessions.idle_max()) {
+            let is_told = sessions.beat(since).await;
+            if is_told && looked.elapsed() > ORPHANS_EVERY.min(sessions.idle_max()) {
                 looked = Instant::now();
                 self.close(sessions.orphans().await);
             }
+            // Whoever hears nothing looks.
+            if is_told && !sessions.listens() && compared.elapsed() > COMPARED_EVERY {
+                compared = Instant::now();
+                sessions.compare().await;
+            }
+            self.end_replaced(sessions.replaced());
             tokio::time::sleep(BEAT_EVERY).await;
+        }
+    }
+
+    /// Sessions with servers that nobody will use.
+    fn end_replaced(&self, replaced: Vec<(ServerId, Opened)>) {
+        for (server, opened) in replaced {
+            let Upkeep { gateway, farewells } = self.clone();
+            tokio::spawn(async move {
+                let _turn = farewells.acquire().await;
+                let pool = gateway.pool(&server);
+                if let Some((pool, endpoint)) = pool.as_ref().and_then(|pool| Some((pool, pool.at(opened.addr)?))) {
+                    opened.end(&pool.server, &endpoint).await;
+                }
+            });
         }
     }
 }

@@ -91,25 +91,28 @@ impl Dialler {
 }
 
 impl Link {
-    pub(super) async fn is_good(&self) -> bool {
+    /// Whether somebody is there who takes changes; else why not.
+    pub(super) async fn check(&self) -> Result<(), String> {
         let mut ping = redis::cmd("PING");
         let ping = ping.take();
         let answered = match self.clone() {
             Link::Node(mut connection) => connection.req_packed_command(&ping).await,
             Link::Cluster(mut connection) => connection.req_packed_command(&ping).await,
         };
-        answered.is_ok() && self.takes_writes().await
+        // An ACL may forbid to ping.
+        if let Some(why) = answered.err().filter(redis::RedisError::is_io_error) {
+            return Err(why.to_string());
+        }
+        if self.is_replica().await { Err("it is a replica, and takes no changes".to_owned()) } else { Ok(()) }
     }
 
-    /// A primary that has become a replica answers, and is of no use.
-    async fn takes_writes(&self) -> bool {
-        let Link::Node(mut connection) = self.clone() else { return true };
+    /// A primary that has become a replica answers, and is of no use. An ACL may forbid to ask; then the first
+    /// change tells.
+    async fn is_replica(&self) -> bool {
+        let Link::Node(mut connection) = self.clone() else { return false };
         let role: RedisResult<Vec<redis::Value>> = redis::cmd("ROLE").query_async(&mut connection).await;
-        match role {
-            Ok(role) => !matches!(role.first(), Some(redis::Value::BulkString(name)) if name == b"slave"),
-            // An ACL may forbid to ask; then the first write tells.
-            Err(error) => !error.is_io_error(),
-        }
+        let role = role.ok().and_then(|role| role.into_iter().next());
+        matches!(role, Some(redis::Value::BulkString(name)) if name == b"slave")
     }
 }
 

@@ -5,6 +5,7 @@ use super::Wire;
 use futures_util::StreamExt;
 use redis::Msg;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ pub enum Heard {
     },
 }
 
+/// How long it may take until somebody is listened to.
+const BEGIN_LAST: Duration = Duration::from_secs(3);
+
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// How often it is made sure that somebody is there who could say something.
@@ -24,22 +28,35 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_LAST: Duration = Duration::from_secs(3);
 
 pub(super) async fn listen(wire: Arc<Wire>, channels: Vec<&'static str>) {
-    let mut up = wire.watch();
+    let (mut up, mut said) = (wire.watch(), None);
     loop {
         // The sender lives as long as the wire.
         let _ = up.wait_for(|up| *up).await;
-        if let Err(why) = hear(&wire, &channels).await {
-            tracing::debug!(%why, "what replicas say to each other is not heard");
+        let why = hear(&wire, &channels).await;
+        wire.listens.store(false, Ordering::Relaxed);
+        if said.as_ref() != Some(&why) {
+            tracing::warn!(%why, "what replicas say to each other is not heard");
+            said = Some(why);
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn hear(wire: &Wire, channels: &[&'static str]) -> redis::RedisResult<()> {
-    let (mut asking, mut told) = wire.dialler.dial_to_hear().await?.split();
-    for channel in channels {
-        asking.subscribe(*channel).await?;
-    }
+/// Hears until that ends; gives why.
+async fn hear(wire: &Wire, channels: &[&'static str]) -> String {
+    let listening = async {
+        let (mut asking, told) = wire.dialler.dial_to_hear().await?.split();
+        for channel in channels {
+            asking.subscribe(*channel).await?;
+        }
+        Ok::<_, redis::RedisError>((asking, told))
+    };
+    let (mut asking, mut told) = match tokio::time::timeout(BEGIN_LAST, listening).await {
+        Ok(Ok(listening)) => listening,
+        Ok(Err(why)) => return why.to_string(),
+        Err(_) => return format!("not within {BEGIN_LAST:?}"),
+    };
+    wire.listens.store(true, Ordering::Relaxed);
     // Nobody may be listening yet, or any more.
     let _ = wire.heard.send(Heard::Begun);
     let mut up = wire.watch();
@@ -48,13 +65,13 @@ async fn hear(wire: &Wire, channels: &[&'static str]) -> redis::RedisResult<()> 
         tokio::select! {
             message = told.next() => match message {
                 Some(message) => drop(wire.heard.send(heard(&message))),
-                None => return Ok(()),
+                None => return "the connection was lost".to_owned(),
             },
-            _ = up.changed() => return Ok(()),
+            _ = up.changed() => return "Redis was gone".to_owned(),
             () = tokio::time::sleep(PING_EVERY) => {
                 let answered = tokio::time::timeout(PING_LAST, asking.ping::<redis::Value>()).await;
                 if !answered.is_ok_and(|answered| answered.is_ok()) {
-                    return Ok(());
+                    return format!("no answer within {PING_LAST:?}");
                 }
             }
         }

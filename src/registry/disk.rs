@@ -40,11 +40,20 @@ impl Disk {
     /// The whole of it, or nothing of it, readable by nobody else.
     pub fn write(&self, last: &LastSeen) -> io::Result<()> {
         let text = serde_json::to_vec(last)?;
-        let unfinished = self.0.with_extension("snapshot-unfinished");
+        let unfinished = self.0.with_extension(format!("snapshot-{}", std::process::id()));
         let mut out = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
         out.write_all(&text)?;
         out.sync_all()?;
         fs::rename(unfinished, &self.0)
+    }
+
+    /// Keeps what is there under another name.
+    pub fn set_aside(&self) -> io::Result<()> {
+        match fs::copy(&self.0, self.0.with_extension("snapshot-before")) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// It is still what is in the store.

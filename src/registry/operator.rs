@@ -2,7 +2,7 @@
 //! decision is in the store.
 
 use super::disk::{Disk, LastSeen};
-use super::redis::{Decision, Foreign, Keyspace, Much};
+use super::redis::{Decision, Foreign, Keyspace, Much, random_hex};
 use super::store::{Act, Store};
 use super::version::Version;
 use super::{Clash, Ledger};
@@ -29,6 +29,8 @@ pub enum Verb {
     Init,
     Adopt,
     Restore,
+    /// Although what is in Redis is newer.
+    RestoreOlder,
 }
 
 /// Does it, and says what was done.
@@ -51,16 +53,28 @@ pub fn act(verb: Verb, conf: &Conf, file: &Path) -> Result<String> {
             )),
             Verb::Init if version.is_some() => Err(anyhow!("there is a registry: {}", told(version))),
             Verb::Init => {
-                let begun = keyspace.change(None, &[]).await?;
+                let begun = keyspace.change(None, &[], random_hex()).await?;
                 Ok(format!("begun: {}", told(Some(&begun.context("another has begun it at this moment")?))))
             }
+            Verb::Adopt if version.is_none() => Err(anyhow!(
+                "there is no registry in Redis; `restore` brings back what was seen here, `init` begins an empty one"
+            )),
             Verb::Adopt => {
                 let generation = keyspace.decide(Decision::Adopt, clock::millis()).await?;
                 Ok(format!("what is in Redis counts, from generation {generation} on; replicas adopt it now"))
             }
-            Verb::Restore => {
+            Verb::Restore | Verb::RestoreOlder => {
                 let last: &LastSeen =
                     last.as_ref().context("nothing was seen here; run it where a gateway keeps `registry.path`")?;
+                let is_older = version
+                    .is_some_and(|now| now.epoch == last.version.epoch && now.generation > last.version.generation);
+                if is_older && verb == Verb::Restore {
+                    return Err(anyhow!(
+                        "what was seen here is older: {}; in Redis is {}. What was changed since would be lost; `restore --older` does it all the same",
+                        told(Some(&last.version)),
+                        told(version)
+                    ));
+                }
                 let generation = keyspace.decide(Decision::Restore(last), clock::millis()).await?;
                 Ok(format!(
                     "what was seen here last is in Redis as generation {generation}, {} rows; replicas adopt it now",
@@ -96,6 +110,7 @@ pub fn import(conf: &Conf, file: &Path, from: Option<&str>) -> Result<String> {
                     taken += 1;
                     lines.push(format!("{key}: registered as {id}"));
                 }
+                Err(why @ Rejection::Store(_)) => return Err(anyhow!("{}\n{key}: {why}", lines.join("\n"))),
                 Err(why) => lines.push(format!("{key}: left out: {why}")),
             }
         }

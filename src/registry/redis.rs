@@ -76,16 +76,27 @@ impl Keyspace {
         if answer.is_empty() {
             return Ok(Seen::Nothing);
         }
-        seen(answer).ok_or_else(|| Unanswered::Refused("what is there was not written by Tollbridge".to_owned()))
+        seen(answer).ok_or_else(|| Unanswered::Lost("what is there was not written by Tollbridge".to_owned()))
     }
 
-    /// `None`: others were faster, and it must be judged again. Whoever knows of no registry begins one.
-    pub async fn change(&self, mine: Option<&Version>, rows: &[Write]) -> Result<Option<Version>, Unanswered> {
+    /// `None`: others were faster, and it must be judged again. Whoever knows of no registry begins one. `head`
+    /// is what the change is known by.
+    pub async fn change(
+        &self,
+        mine: Option<&Version>,
+        rows: &[Write],
+        head: String,
+    ) -> Result<Option<Version>, Unanswered> {
         let begun = || Version { epoch: random_hex(), decided: 0, generation: 0, head: String::new() };
         let version = mine.cloned().unwrap_or_else(begun);
-        let head = random_hex();
         let mut script = keyed(&self.change);
-        script.arg(&version.epoch).arg(version.decided).arg(version.generation).arg(&head).arg(CHANNEL);
+        script
+            .arg(&version.epoch)
+            .arg(version.decided)
+            .arg(version.generation)
+            .arg(&version.head)
+            .arg(&head)
+            .arg(CHANNEL);
         script.arg(HEADS_KEPT).arg(TOMBSTONES_KEPT);
         for (field, value) in rows {
             let value = value.as_ref().map_or_else(|| "-".to_owned(), |value| format!("={value}"));
@@ -95,7 +106,8 @@ impl Keyspace {
         Ok((generation > 0).then_some(Version { generation, head, ..version }))
     }
 
-    /// Makes what is decided newer than everything that anybody knows. Gives the generation.
+    /// Makes what is decided newer than everything that anybody knows. Gives the generation; 0: there is nothing
+    /// to adopt.
     pub async fn decide(&self, decision: Decision<'_>, now_ms: u64) -> Result<u64, Unanswered> {
         let found = self.read(None, Much::Changed).await?;
         let found = found.version();
@@ -154,15 +166,18 @@ fn seen(answer: Vec<Value>) -> Option<Seen> {
     let (epoch, decided, generation) = (take(&mut answer)?, take(&mut answer)?, take(&mut answer)?);
     let (head, head_then): (String, String) = (take(&mut answer)?, take(&mut answer)?);
     let much: String = take(&mut answer)?;
-    let rows: Vec<(String, String)> = take(&mut answer)?;
-    let gone: Vec<String> = take(&mut answer)?;
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = take(&mut answer)?;
+    let gone: Vec<Vec<u8>> = take(&mut answer)?;
     let now = Version { epoch, decided, generation, head };
     let found = Found { now, head_then: (!head_then.is_empty()).then_some(head_then) };
-    let rows: Rows = rows.into_iter().collect();
+    // What is no text was not written by us; as something like it, it is found to be unreadable.
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let rows: Rows = rows.iter().map(|(field, value)| (text(field), text(value))).collect();
+    let gone = gone.iter().map(text).collect();
     Some(if much == "all" { Seen::All(found, rows) } else { Seen::Changed { found, rows, gone } })
 }
 
-fn random_hex() -> String {
+pub fn random_hex() -> String {
     random(|bytes: [u8; 16]| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -197,8 +212,12 @@ impl Foreign {
         for key in keys {
             let mut get = redis::cmd("GET");
             get.arg(&key);
-            let value: Option<String> = self.0.ask(&get, ANSWER_LAST).await?;
-            servers.extend(value.map(|value| (key, value)));
+            // A key of another kind is none of RouteIQ's; it is left out by whoever reads it.
+            match self.0.ask::<Option<String>>(&get, ANSWER_LAST).await {
+                Ok(value) => servers.extend(value.map(|value| (key, value))),
+                Err(Unanswered::Refused) => servers.push((key, String::new())),
+                Err(why) => return Err(why),
+            }
         }
         Ok(servers)
     }

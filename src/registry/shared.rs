@@ -1,7 +1,9 @@
 //! The shared store: a registry in Redis that replicas read and change. What is known here stays good while
 //! the store is away, and what the store holds is adopted only where it goes on from here.
 
+mod copy;
 mod keeper;
+mod saver;
 
 use super::disk::Disk;
 use super::ledger::Ledger;
@@ -22,6 +24,9 @@ use tollbridge_filters::seal::Sealer;
 
 /// How long a start waits for the store.
 const FIRST_READ_LAST: Duration = Duration::from_secs(3);
+
+/// How long a change may take, with those before it.
+const CHANGE_LAST: Duration = Duration::from_secs(20);
 
 /// Changes that wait for their turn; beyond that the store has too much to do.
 const WAITING_MAX: usize = 4_096;
@@ -46,6 +51,8 @@ pub(super) struct Known {
     pub left: Option<String>,
     /// Rows that cannot be read here.
     pub unreadable: usize,
+    /// Whether nothing of it can be.
+    pub is_closed: bool,
 }
 
 /// How far what is known here is what is in the store.
@@ -60,6 +67,9 @@ pub struct Standing {
     pub unreadable: usize,
     /// Questions and changes that Redis has not answered, or refused.
     pub unanswered: u64,
+    is_closed: bool,
+    /// Whether what other replicas say is heard.
+    listens: bool,
     stale_after: Duration,
 }
 
@@ -67,6 +77,9 @@ impl Standing {
     /// Why nobody should be sent here.
     pub fn trouble(&self) -> Option<String> {
         match self.age {
+            _ if self.is_closed => {
+                Some("the registry cannot be read; are `seal.keys` those of the other replicas?".to_owned())
+            }
             None => Some(
                 "nothing is known of the registry yet; is Redis there, and was `tollbridge registry init` run?"
                     .to_owned(),
@@ -82,6 +95,9 @@ impl Standing {
             return Some(format!("the registry in Redis is not adopted: {left}; see `tollbridge registry`"));
         }
         let age = self.age.unwrap_or_default().as_secs();
+        if self.is_up && !self.listens {
+            return Some("what other replicas say is not heard; what they change is known later".to_owned());
+        }
         (!self.is_up).then(|| format!("Redis is not there; the registry is {age} s old"))
     }
 }
@@ -130,6 +146,8 @@ impl Shared {
             left: known.left,
             unreadable: known.unreadable,
             unanswered: self.wire.unanswered(),
+            is_closed: known.is_closed,
+            listens: self.wire.listens(),
             stale_after: self.stale_after,
         }
     }
@@ -144,7 +162,9 @@ impl Shared {
         let (done, result) = oneshot::channel();
         let sent = self.jobs.try_send(Wanted::Change(Job { act, done }));
         sent.map_err(|_| Rejection::Store("too many changes wait for it; ask again".to_owned()))?;
-        result.await.map_err(|_| gone())?
+        let late =
+            |_| Rejection::Store(format!("no answer within {CHANGE_LAST:?}; whether it was changed is not known"));
+        tokio::time::timeout(CHANGE_LAST, result).await.map_err(late)?.map_err(|_| gone())?
     }
 
     /// Changes what is known here alone.

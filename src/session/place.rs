@@ -2,6 +2,7 @@
 
 use super::{Opened, lock};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::MutexGuard;
 
 #[derive(Default)]
@@ -10,6 +11,8 @@ pub struct Place {
     opened: Mutex<Option<Opened>>,
     /// The one that was lost last: whoever still has it must not bring it back.
     lost: Mutex<Option<u32>>,
+    /// Whether another one has taken its place, and the client does not know that yet.
+    has_given_way: AtomicBool,
 }
 
 impl Place {
@@ -24,6 +27,17 @@ impl Place {
 
     pub fn opened(&self) -> Option<Opened> {
         lock(&self.opened).clone()
+    }
+
+    /// Another replica's counts.
+    pub fn give_way(&self, theirs: Opened) {
+        self.put(theirs);
+        self.has_given_way.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client is to be told that what it built up is gone; once.
+    pub fn has_given_way(&self) -> bool {
+        self.has_given_way.swap(false, Ordering::Relaxed)
     }
 
     pub fn lost(&self) -> Option<u32> {

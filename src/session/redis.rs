@@ -13,11 +13,20 @@ pub const CHANNEL: &str = "tb:{ses}:news";
 const USED: &str = "tb:{ses}:used";
 
 /// A replica that lives says so this often, and is taken for gone after that long.
-pub const BEAT_EVERY: Duration = Duration::from_secs(1);
-const BEAT_SECONDS: u64 = 4;
+pub const BEAT_EVERY: Duration = Duration::from_millis(500);
+const BEAT_LASTS: Duration = Duration::from_secs(2);
 
 /// Whoever comes with a session that is not known here waits for so long at most.
 const ANSWER_LAST: Duration = Duration::from_secs(3);
+
+/// Whoever comes with one that is known here goes on after this, and what was to be kept is kept later.
+const HINDERED_LAST: Duration = Duration::from_millis(500);
+
+/// Fields of one session: servers, and what its client asked for.
+const FIELDS_MAX: usize = 2_000;
+
+/// What tells a store that has lost everything from one that has not.
+const MEMORY: &str = "tb:{ses}:memory";
 
 pub struct Keyspace {
     wire: Arc<Wire>,
@@ -82,7 +91,7 @@ impl Keyspace {
     ) -> Result<Claim, Unanswered> {
         let mut script = of(&self.claim, key, 3);
         script.arg(field).arg(mark).arg(value).arg(lost).arg(self.seconds).arg(CHANNEL).arg(news);
-        let (verdict, there): (String, String) = self.wire.run(&script, ANSWER_LAST).await?;
+        let (verdict, there): (String, String) = self.wire.run(&script, HINDERED_LAST).await?;
         Ok(match verdict.as_str() {
             "ended" => Claim::Ended,
             "taken" => Claim::Taken(there),
@@ -92,8 +101,8 @@ impl Keyspace {
 
     pub async fn note(&self, key: SessionKey, field: &str, value: &str, news: &str) -> Result<(), Unanswered> {
         let mut script = of(&self.note, key, 2);
-        script.arg(field).arg(value).arg(self.seconds).arg(CHANNEL).arg(news);
-        self.wire.run(&script, ANSWER_LAST).await
+        script.arg(field).arg(value).arg(self.seconds).arg(CHANNEL).arg(news).arg(FIELDS_MAX);
+        self.wire.run(&script, HINDERED_LAST).await
     }
 
     pub async fn end(&self, key: SessionKey, news: &str) -> Result<Fields, Unanswered> {
@@ -117,14 +126,14 @@ impl Keyspace {
     pub async fn sitter(&self, key: SessionKey) -> Result<Option<String>, Unanswered> {
         let mut seat = redis::cmd("GET");
         seat.arg(name(key, 2));
-        self.wire.ask(&seat, ANSWER_LAST).await
+        self.wire.ask(&seat, HINDERED_LAST).await
     }
 
     /// Whether the seat is taken now: nobody else has come between.
     pub async fn sit(&self, key: SessionKey, seen: Option<&str>, owner: &str, news: &str) -> Result<bool, Unanswered> {
         let mut script = self.sit.prepare_invoke();
         script.key(name(key, 2)).arg(seen.unwrap_or_default()).arg(owner).arg(self.seconds).arg(CHANNEL).arg(news);
-        self.wire.run(&script, ANSWER_LAST).await
+        self.wire.run(&script, HINDERED_LAST).await
     }
 
     pub async fn stand_up(&self, key: SessionKey, owner: &str) -> Result<(), Unanswered> {
@@ -135,14 +144,24 @@ impl Keyspace {
 
     pub async fn beat(&self, replica: &str) -> Result<(), Unanswered> {
         let mut beat = redis::cmd("SET");
-        beat.arg(pulse(replica)).arg(1).arg("EX").arg(BEAT_SECONDS);
+        beat.arg(pulse(replica)).arg(1).arg("PX").arg(BEAT_LASTS.as_millis() as u64);
         self.wire.ask(&beat, ANSWER_LAST).await
+    }
+
+    /// What the store remembers itself by; this, if it remembers nothing.
+    pub async fn memory(&self, spare: &str) -> Result<String, Unanswered> {
+        let mut set = redis::cmd("SET");
+        set.arg(MEMORY).arg(spare).arg("NX");
+        let _: Option<String> = self.wire.ask(&set, ANSWER_LAST).await?;
+        let mut get = redis::cmd("GET");
+        get.arg(MEMORY);
+        self.wire.ask(&get, ANSWER_LAST).await
     }
 
     pub async fn lives(&self, replica: &str) -> Result<bool, Unanswered> {
         let mut lives = redis::cmd("EXISTS");
         lives.arg(pulse(replica));
-        self.wire.ask(&lives, ANSWER_LAST).await
+        self.wire.ask(&lives, HINDERED_LAST).await
     }
 
     pub async fn publish(&self, news: &str) -> Result<(), Unanswered> {

@@ -78,6 +78,11 @@ impl Upstreams {
         None
     }
 
+    /// Who has the seat here; 0: nobody.
+    pub(super) fn seat(&self) -> usize {
+        self.news.borrow().seat
+    }
+
     /// The client's stream is at another replica now.
     pub(super) fn leave_seat(&self) {
         self.news.send_modify(|news| news.seat = 0);

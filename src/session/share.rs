@@ -36,6 +36,16 @@ impl Upstreams {
         Ok(())
     }
 
+    /// The session's session with a server, after others were asked where it is not known here, or is not the
+    /// one that somebody speaks of.
+    pub async fn opened_anywhere(&self, server: &ServerId, is_meant: impl Fn(&Opened) -> bool) -> Option<Opened> {
+        let known = self.opened(server).filter(&is_meant);
+        if known.is_some() || self.share.is_none() || self.refresh().await.is_err() {
+            return known;
+        }
+        self.opened(server).filter(is_meant)
+    }
+
     /// A session was opened with a server, and counts if no other replica was faster. While the store is away
     /// it does, and is kept later.
     pub async fn settle(&self, server: &ServerId, opened: &Opened) -> Result<Standing, Rejection> {
@@ -61,38 +71,66 @@ impl Upstreams {
         let mut is_new = false;
         for (server, opened) in half.opened {
             let place = self.at(&server);
-            let is_known = place.opened().is_some_and(|known| known.mark == opened.mark && known.addr == opened.addr);
-            if !is_known && place.lost() != Some(opened.mark) {
-                place.put(opened);
-                is_new = true;
+            let known = place.opened();
+            let is_same = known.as_ref().is_some_and(|known| known.mark == opened.mark && known.addr == opened.addr);
+            if is_same || place.lost() == Some(opened.mark) {
+                continue;
+            }
+            is_new = true;
+            match known.filter(|_| self.is_unsaved.load(Ordering::Relaxed)) {
+                Some(ours) => self.give_way(server, ours, opened),
+                None => place.put(opened),
             }
         }
-        if half.level.is_some() {
-            *lock(&self.level) = half.level;
+        // What is known here and not kept yet must not be undone by what is kept.
+        if !self.is_unsaved.load(Ordering::Relaxed) {
+            lock(&self.subscribed).clear();
+            *lock(&self.level) = half.level.or(self.level());
         }
-        *lock(&self.subscribed) = half.subscribed.into_iter().collect();
+        lock(&self.subscribed).extend(half.subscribed);
         if is_new {
             self.news.send_modify(|news| news.opened += 1);
         }
     }
 
+    /// Another replica has opened one as well while nobody could be asked. The client must know that what it
+    /// built up in ours is gone.
+    fn give_way(&self, server: ServerId, ours: Opened, theirs: Opened) {
+        self.at(&server).give_way(theirs);
+        if let Some(Share { shared, .. }) = &self.share {
+            lock(&shared.replaced).push((server, ours));
+        }
+    }
+
     /// Keeps what the store does not have: it was away, or has lost it.
     pub(super) async fn save(&self) -> Result<(), Unanswered> {
-        let Some(Share { shared, key }) = &self.share else { return Ok(()) };
-        self.is_unsaved.store(false, Ordering::Relaxed);
+        let Some(share) = &self.share else { return Ok(()) };
+        let saved = self.save_all(share).await;
+        self.is_unsaved.store(saved.is_err(), Ordering::Relaxed);
+        share.shared.is_behind.fetch_or(saved.is_err(), Ordering::Relaxed);
+        saved
+    }
+
+    async fn save_all(&self, Share { shared, key }: &Share) -> Result<(), Unanswered> {
         for (server, place) in self.servers() {
             let Some(opened) = place.opened() else { continue };
-            match shared.claim(*key, &server, &opened, place.lost()).await {
-                Ok(Settled::Replaced(theirs)) => place.put(theirs),
-                Ok(Settled::Kept { .. } | Settled::Ended) => {}
-                Err(why) => {
-                    self.is_unsaved.store(true, Ordering::Relaxed);
-                    shared.is_behind.store(true, Ordering::Relaxed);
-                    return Err(why);
-                }
+            if let Settled::Replaced(theirs) = shared.claim(*key, &server, &opened, place.lost()).await? {
+                self.give_way(server, opened, theirs);
             }
         }
-        Ok(())
+        if self.is_unsaved.load(Ordering::Relaxed) {
+            if let Some(level) = self.level() {
+                shared.set_level(*key, &level).await?;
+            }
+            let subscribed: Vec<_> = lock(&self.subscribed).clone().into_iter().collect();
+            for (uri, server) in subscribed {
+                shared.subscribe(*key, &uri, Some(&server)).await?;
+            }
+        }
+        match self.seat() {
+            0 => Ok(()),
+            number => shared.sit_again(*key, number).await,
+        }
     }
 
     /// Whether nobody uses it any more, at any replica: then everything of it is here, to be closed.
@@ -110,6 +148,9 @@ impl Upstreams {
 
     pub async fn keep_subscription(&self, uri: &str, server: Option<&ServerId>) {
         let Some(Share { shared, key }) = &self.share else { return };
+        if server.is_some() && !self.may_subscribe(uri) {
+            return;
+        }
         self.note(shared.subscribe(*key, uri, server).await);
     }
 
@@ -118,10 +159,12 @@ impl Upstreams {
         self.note(shared.set_level(*key, level).await);
     }
 
-    /// What is not kept is forgotten only where the server loses the session as well.
+    /// What could not be kept now is kept later.
     fn note(&self, kept: Result<(), Unanswered>) {
-        if let Err(why) = kept {
-            tracing::debug!(%why, "what a client has asked for in its session is not kept");
+        if let (Err(why), Some(Share { shared, .. })) = (kept, &self.share) {
+            tracing::debug!(%why, "what a client has asked for in its session is not kept yet");
+            self.is_unsaved.store(true, Ordering::Relaxed);
+            shared.is_behind.store(true, Ordering::Relaxed);
         }
     }
 

@@ -3,16 +3,19 @@
 
 use super::kept::{Half, KeptOpened};
 use super::redis::{Claim, Fields, Keyspace, hex, unhex};
-use super::{Opened, Sessions};
+use super::{Opened, Sessions, lock};
 use crate::answer::random;
 use crate::redis::{Heard, Unanswered, Wire};
-use std::sync::Arc;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::seal::{Binding, Sealer};
-use tollbridge_filters::session::SessionKey;
+use tollbridge_filters::session::{Session, SessionKey};
 
 pub use super::redis::{BEAT_EVERY, CHANNEL};
 
@@ -20,9 +23,6 @@ pub use super::redis::{BEAT_EVERY, CHANNEL};
 const OPENED: &str = "o:";
 const SUBSCRIBED: &str = "u:";
 const LEVEL: &str = "level";
-
-/// Of a URI that a client may choose.
-const URI_BYTES_MAX: usize = 8 * 1024;
 
 /// Sessions that are said to be used with one message.
 const TOUCHED_TOGETHER: usize = 500;
@@ -36,6 +36,10 @@ pub struct Shared {
     mark: u32,
     /// Whether there is something that should be kept and is not.
     pub(super) is_behind: AtomicBool,
+    /// What the store remembers itself by.
+    memory: Mutex<Option<String>>,
+    /// Sessions with servers that gave way to others', and are to be ended.
+    pub(super) replaced: Mutex<Vec<(ServerId, Opened)>>,
 }
 
 /// The bits of a key behind its mark.
@@ -67,7 +71,8 @@ impl Shared {
     pub fn new(wire: Arc<Wire>, sealer: Sealer, lasts: Duration) -> Shared {
         let replica = random(|bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
         let (mark, is_behind) = (random(u32::from_be_bytes), AtomicBool::new(false));
-        Shared { keyspace: Keyspace::new(wire, lasts), sealer, replica, mark, is_behind }
+        let (memory, replaced) = (Mutex::default(), Mutex::default());
+        Shared { keyspace: Keyspace::new(wire, lasts), sealer, replica, mark, is_behind, memory, replaced }
     }
 
     /// A key that says that its session began here.
@@ -75,8 +80,10 @@ impl Shared {
         key & (SessionKey::MAX >> u32::BITS) | SessionKey::from(self.mark) << KEY_BITS
     }
 
-    pub fn has_begun(&self, key: SessionKey) -> bool {
-        key >> KEY_BITS == SessionKey::from(self.mark)
+    /// Whether a session has begun here, while nobody could be told of it: then nobody else has it.
+    pub fn is_own_alone(&self, session: &Session) -> bool {
+        let is_own = session.key >> KEY_BITS == SessionKey::from(self.mark);
+        is_own && self.wire().down_since().is_some_and(|since| session.issued >= since)
     }
 
     pub fn wire(&self) -> &Arc<Wire> {
@@ -97,9 +104,7 @@ impl Shared {
         lost: Option<u32>,
     ) -> Result<Settled, Unanswered> {
         let field = format!("{OPENED}{server}");
-        let text = serde_json::to_vec(&KeptOpened::of(opened)).unwrap_or_default();
-        let sealed = self.sealer.seal(&bound_to(&scope(key, &field)), &random(|nonce| nonce), &text);
-        let sealed = sealed.ok_or_else(|| Unanswered::Refused("there is no key to seal it with".to_owned()))?;
+        let sealed = self.sealed(key, &field, &KeptOpened::of(opened))?;
         let spelled = |mark: u32| format!("{mark:08x}");
         let (mark, lost) = (spelled(opened.mark), lost.map(spelled).unwrap_or_default());
         let news = self.news(key, "changed", "");
@@ -109,8 +114,16 @@ impl Shared {
                 Some(opened) => Settled::Replaced(opened),
                 None => Settled::Kept { is_read_elsewhere: false },
             },
-            Claim::Kept { seat } => Settled::Kept { is_read_elsewhere: seat.is_some_and(|seat| !self.is_own(&seat)) },
+            Claim::Kept { seat } => Settled::Kept { is_read_elsewhere: self.is_read_elsewhere(seat.as_deref()).await },
         })
+    }
+
+    async fn is_read_elsewhere(&self, seat: Option<&str>) -> bool {
+        let other = seat.filter(|seat| !self.is_own(seat));
+        match other {
+            Some(other) => self.keyspace.lives(replica_of(other)).await.unwrap_or(false),
+            None => false,
+        }
     }
 
     pub async fn set_level(&self, key: SessionKey, level: &str) -> Result<(), Unanswered> {
@@ -119,12 +132,15 @@ impl Shared {
 
     /// `None`: it is no more subscribed to.
     pub async fn subscribe(&self, key: SessionKey, uri: &str, server: Option<&ServerId>) -> Result<(), Unanswered> {
-        if uri.len() > URI_BYTES_MAX {
-            return Ok(());
-        }
-        let field = format!("{SUBSCRIBED}{uri}");
-        let value = server.map(ServerId::as_str).unwrap_or_default();
-        self.keyspace.note(key, &field, value, &self.news(key, "changed", "")).await
+        // Clients choose URIs as they like; their names here are short, and say nothing.
+        let digest = Sha256::digest(uri);
+        let field: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let field = format!("{SUBSCRIBED}{field}");
+        let value = match server {
+            Some(server) => self.sealed(key, &field, &(uri, server.as_str()))?,
+            None => String::new(),
+        };
+        self.keyspace.note(key, &field, &value, &self.news(key, "changed", "")).await
     }
 
     pub async fn heeded(&self, key: SessionKey, server: &ServerId) -> Result<(), Unanswered> {
@@ -141,11 +157,10 @@ impl Shared {
     pub async fn sit(&self, key: SessionKey, number: usize, resumes: bool) -> Result<bool, Unanswered> {
         let sitter = self.keyspace.sitter(key).await?;
         let other = sitter.as_deref().filter(|sitter| !self.is_own(sitter));
-        if let (Some(other), false) = (other, resumes) {
-            let replica = other.split_once(':').map_or(other, |(replica, _)| replica);
-            if self.keyspace.lives(replica).await? {
-                return Ok(false);
-            }
+        if let (Some(other), false) = (other, resumes)
+            && self.keyspace.lives(replica_of(other)).await?
+        {
+            return Ok(false);
         }
         let owner = self.owner(number);
         self.keyspace.sit(key, sitter.as_deref(), &owner, &self.news(key, "seat", "")).await
@@ -153,6 +168,18 @@ impl Shared {
 
     pub async fn stand_up(&self, key: SessionKey, number: usize) -> Result<(), Unanswered> {
         self.keyspace.stand_up(key, &self.owner(number)).await
+    }
+
+    /// Takes the seat that this replica has, where the store has lost that.
+    pub async fn sit_again(&self, key: SessionKey, number: usize) -> Result<(), Unanswered> {
+        self.keyspace.sit(key, None, &self.owner(number), &self.news(key, "kept", "")).await.map(drop)
+    }
+
+    /// Whether the store remembers what it was told.
+    pub async fn remembers(&self) -> Result<bool, Unanswered> {
+        let found = self.keyspace.memory(&self.replica).await?;
+        let before = lock(&self.memory).replace(found.clone());
+        Ok(before.is_none_or(|before| before == found))
     }
 
     /// Says that this replica lives, and which sessions were used at it.
@@ -213,8 +240,9 @@ impl Shared {
             if let Some(server) = field.strip_prefix(OPENED) {
                 let opened = self.opened(key, &field, &value);
                 half.opened.extend(ServerId::derive(server).ok().zip(opened));
-            } else if let Some(uri) = field.strip_prefix(SUBSCRIBED) {
-                half.subscribed.extend(ServerId::derive(&value).ok().map(|server| (uri.to_owned(), server)));
+            } else if field.starts_with(SUBSCRIBED) {
+                let kept: Option<(String, String)> = self.read_sealed(key, &field, &value);
+                half.subscribed.extend(kept.and_then(|(uri, server)| Some((uri, ServerId::derive(&server).ok()?))));
             } else if field == LEVEL {
                 half.level = Some(value);
             }
@@ -225,9 +253,25 @@ impl Shared {
     /// What cannot be read is as good as not there: it is opened anew.
     fn opened(&self, key: SessionKey, field: &str, value: &str) -> Option<Opened> {
         let (_, sealed) = value.split_once(':')?;
-        let text = self.sealer.open(&bound_to(&scope(key, field)), sealed)?;
-        serde_json::from_slice::<KeptOpened>(&text).ok().map(KeptOpened::restored)
+        self.read_sealed::<KeptOpened>(key, field, sealed).map(KeptOpened::restored)
     }
+
+    fn sealed(&self, key: SessionKey, field: &str, what: &impl Serialize) -> Result<String, Unanswered> {
+        // These are plain values with text in them; writing them cannot fail.
+        let text = serde_json::to_vec(what).unwrap_or_default();
+        let sealed = self.sealer.seal(&bound_to(&scope(key, field)), &random(|nonce| nonce), &text);
+        sealed.ok_or(Unanswered::Refused)
+    }
+
+    fn read_sealed<T: DeserializeOwned>(&self, key: SessionKey, field: &str, sealed: &str) -> Option<T> {
+        let text = self.sealer.open(&bound_to(&scope(key, field)), sealed)?;
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+/// The replica whose seat it is.
+fn replica_of(seat: &str) -> &str {
+    seat.split_once(':').map_or(seat, |(replica, _)| replica)
 }
 
 /// What is kept of one session is good for no other.
@@ -241,13 +285,15 @@ fn bound_to(scope: &str) -> Binding<'_> {
 
 /// What the store cannot say now.
 pub fn unavailable(why: &Unanswered) -> Rejection {
-    Rejection::Store(format!("whether the session is good cannot be found out now: {why}"))
+    Rejection::Store(format!("this session is not known here, and {why}; ask again"))
 }
 
-/// Follows what others say of sessions that are known here.
+/// Follows what others say of sessions that are known here. Where something may have been missed, they are
+/// compared with what is kept, beside that.
 pub async fn follow(sessions: Arc<Sessions>) {
     let Some(shared) = sessions.shared().map(Arc::clone) else { return };
     let mut heard = shared.wire().hear();
+    let comparing = Arc::new(tokio::sync::Semaphore::new(1));
     loop {
         match heard.recv().await {
             Ok(Heard::Message { channel, text }) if *channel == *CHANNEL => {
@@ -256,7 +302,16 @@ pub async fn follow(sessions: Arc<Sessions>) {
                 }
             }
             Ok(Heard::Message { .. }) => {}
-            Ok(Heard::Begun) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => sessions.refresh().await,
+            Ok(Heard::Begun) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                // One comparison begins after what was missed; a second need not wait behind it.
+                if let Ok(turn) = Arc::clone(&comparing).try_acquire_owned() {
+                    let sessions = Arc::clone(&sessions);
+                    tokio::spawn(async move {
+                        sessions.compare().await;
+                        drop(turn);
+                    });
+                }
+            }
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         }
     }

@@ -2,7 +2,7 @@
 //! has left.
 
 use super::shared::News;
-use super::{Sessions, Share, Shared, Upstreams, lock};
+use super::{Opened, Sessions, Share, Shared, Upstreams, lock};
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,8 @@ use tollbridge_filters::session::SessionKey;
 /// How often replicas say at most which sessions are used at them.
 const TOUCH_MAX: Duration = Duration::from_secs(10);
 
-/// Sessions that are compared with what is kept at the same time.
-const COMPARED_AT_ONCE: usize = 64;
+/// Sessions that are compared with what is kept, or kept, at the same time.
+const AT_ONCE: usize = 64;
 
 /// Sessions of replicas that are gone, closed at a time.
 const ORPHANS_MAX: usize = 100;
@@ -22,6 +22,11 @@ const ORPHANS_MAX: usize = 100;
 impl Sessions {
     pub fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
+    }
+
+    /// Whether it is heard what others say of them.
+    pub fn listens(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.wire().listens())
     }
 
     pub fn idle_max(&self) -> Duration {
@@ -51,15 +56,20 @@ impl Sessions {
     }
 
     /// Something may have been missed: every session that is known here is compared with what is kept.
-    pub(super) async fn refresh(&self) {
-        let compared =
-            stream::iter(self.all_shared()).for_each_concurrent(COMPARED_AT_ONCE, async |(key, upstreams)| {
-                // What a store without a memory has lost is given back to it.
-                if upstreams.save().await.is_ok() {
-                    self.bring_up(key, &upstreams).await;
-                }
-            });
-        compared.await;
+    pub async fn compare(&self) {
+        let comparing = stream::iter(self.all_shared());
+        comparing.for_each_concurrent(AT_ONCE, async |(key, upstreams)| self.bring_up(key, &upstreams).await).await;
+    }
+
+    /// The store has forgotten everything: it is given back what is known here.
+    async fn save_all(&self) {
+        let saving = stream::iter(self.all_shared());
+        saving
+            .for_each_concurrent(AT_ONCE, async |(_, upstreams)| {
+                // What fails is tried again with the next beat.
+                let _ = upstreams.save().await;
+            })
+            .await;
     }
 
     async fn bring_up(&self, key: SessionKey, upstreams: &Upstreams) {
@@ -70,22 +80,35 @@ impl Sessions {
         }
     }
 
-    /// Says that this process lives, and which sessions were used at it since.
-    pub async fn beat(&self, since: Option<Instant>) {
-        let Some(shared) = &self.shared else { return };
+    /// Says that this process lives, and which sessions were used at it since. `false`: that could not be said,
+    /// and nobody may be taken for gone.
+    pub async fn beat(&self, since: Option<Instant>) -> bool {
+        let Some(shared) = &self.shared else { return true };
         let used = since.map(|since| self.used_since(since)).unwrap_or_default();
-        if let Err(why) = shared.beat(&used).await {
-            tracing::debug!(%why, "which sessions are used here could not be said");
-            return;
+        let told = match shared.beat(&used).await {
+            Ok(()) => shared.remembers().await,
+            Err(why) => Err(why),
+        };
+        match &told {
+            Ok(true) if shared.is_behind.swap(false, Ordering::Relaxed) => self.save_unsaved().await,
+            Ok(true) => {}
+            Ok(false) => self.save_all().await,
+            Err(why) => tracing::debug!(%why, "which sessions are used here could not be said"),
         }
-        if !shared.is_behind.swap(false, Ordering::Relaxed) {
-            return;
-        }
+        told.is_ok()
+    }
+
+    async fn save_unsaved(&self) {
         for (_, upstreams) in self.all_shared() {
             if upstreams.is_unsaved.load(Ordering::Relaxed) && upstreams.save().await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Sessions with servers that gave way to others', to be ended.
+    pub fn replaced(&self) -> Vec<(ServerId, Opened)> {
+        self.shared.as_ref().map(|shared| std::mem::take(&mut *lock(&shared.replaced))).unwrap_or_default()
     }
 
     /// Sessions whose replica is gone, and that nobody uses any more.

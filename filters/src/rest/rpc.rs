@@ -43,7 +43,14 @@ impl Request<'_> {
     /// A notification asks for nothing, and is told nothing.
     fn nothing(&self, envelope: Envelope) -> Route {
         let (principal, scope) = (self.visit.principal.clone(), Scope::All);
-        Route::Answer(Answer { principal, scope, era: Era::Legacy, envelope, question: Question::Nothing })
+        Route::Answer(Answer {
+            principal,
+            scope,
+            era: Era::Legacy,
+            envelope,
+            question: Question::Nothing,
+            session: None,
+        })
     }
 
     fn stateless_call(&self, envelope: &Envelope) -> Result<Route, Rejection> {

@@ -2,13 +2,15 @@
 //! time, on what is there at that moment.
 
 use super::Known;
+use super::copy::Copy;
+use super::saver::Saver;
 use crate::answer;
 use crate::conf;
 use crate::manage::Changed;
 use crate::redis::{Heard, Unanswered, Wire};
-use crate::registry::disk::{Disk, LastSeen, Rows};
+use crate::registry::disk::Disk;
 use crate::registry::ledger::{Ledger, Row};
-use crate::registry::redis::{Keyspace, Much, Seen, Write};
+use crate::registry::redis::{Keyspace, Much, Seen, Write, random_hex};
 use crate::registry::store::Act;
 use crate::registry::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
-use tollbridge_filters::seal::{Binding, Sealer};
+use tollbridge_filters::seal::Sealer;
 
 /// Changes that are judged and written together.
 const TOGETHER_MAX: usize = 256;
@@ -39,24 +41,22 @@ pub(in crate::registry) enum Wanted {
     Note(Job),
 }
 
+type Answer = Result<Changed, Rejection>;
+
 pub(super) struct Keeper {
     keyspace: Keyspace,
     wire: Arc<Wire>,
-    sealer: Sealer,
-    disk: Option<Disk>,
+    saver: Saver,
     known: Arc<Mutex<Known>>,
     /// Whether an empty store is a loss.
     has_replicas: bool,
     resync: Duration,
     version: Option<Version>,
-    /// As they are in the store.
-    rows: Rows,
-    unreadable: BTreeSet<String>,
+    copy: Copy,
     ledger: Ledger,
     publish: watch::Sender<Arc<Ledger>>,
     /// Why what is there is not adopted.
     left: Option<String>,
-    is_saved: bool,
 }
 
 impl Keeper {
@@ -70,28 +70,24 @@ impl Keeper {
         Keeper {
             keyspace: Keyspace::new(Arc::clone(&wire)),
             wire,
-            sealer,
-            disk,
+            saver: Saver::new(disk),
             known,
             has_replicas: conf.replicas,
             resync: conf.resync,
             version: None,
-            rows: Rows::new(),
-            unreadable: BTreeSet::new(),
+            copy: Copy::new(sealer),
             ledger: Ledger::default(),
             publish: watch::Sender::default(),
             left: None,
-            is_saved: true,
         }
     }
 
     /// Starts from what was seen last, if that is on the disk.
     pub(super) fn begin(&mut self, taken: BTreeSet<ServerId>) -> anyhow::Result<watch::Receiver<Arc<Ledger>>> {
         self.ledger.fix(taken);
-        let read = self.disk.as_ref().map(Disk::read).transpose();
-        match read.map(Option::flatten) {
+        match self.saver.read() {
             Ok(Some((last, seen))) => {
-                self.take(last.rows, &[]);
+                self.copy.take(last.rows, &[], &mut self.ledger);
                 self.version = Some(last.version);
                 self.note_seen(Some(seen));
             }
@@ -122,7 +118,10 @@ impl Keeper {
                     // Whoever starts may have stopped waiting.
                     first_read.take().map(|told| told.send(()));
                 },
-                _ = resync.tick() => self.read(Much::All).await,
+                _ = resync.tick() => {
+                    self.read(Much::All).await;
+                    self.reseal().await;
+                }
                 _ = save.tick() => self.save().await,
             }
         }
@@ -173,48 +172,33 @@ impl Keeper {
 
     fn adopt(&mut self, seen: Seen) {
         let Some(now) = seen.version().cloned() else { return };
-        let is_same = self.version.as_ref() == Some(&now);
         let generation = self.ledger.generation;
         match seen {
             Seen::Nothing => return,
-            Seen::All(_, rows) => {
-                let gone: Vec<String> = self.rows.keys().filter(|field| !rows.contains_key(*field)).cloned().collect();
-                self.take(rows, &gone);
-            }
-            Seen::Changed { rows, gone, .. } => self.take(rows, &gone),
+            Seen::All(_, rows) => self.copy.take_all(rows, &mut self.ledger),
+            Seen::Changed { rows, gone, .. } => self.copy.take(rows, &gone, &mut self.ledger),
         }
         // A replica that can read nothing of a registry knows nothing of it.
-        if self.version.is_none() && !self.unreadable.is_empty() {
+        if self.version.is_none() && self.copy.is_closed() {
             return;
         }
-        self.version = Some(now);
-        self.is_saved &= is_same;
+        let before = self.version.replace(now);
+        self.saver.changed(before.as_ref(), self.version.as_ref());
         if self.ledger.generation != generation {
             self.publish.send_replace(Arc::new(self.ledger.clone()));
         }
     }
 
-    /// Takes rows over. What cannot be read is left as it was known, and said.
-    fn take(&mut self, rows: Rows, gone: &[String]) {
-        for field in gone {
-            self.rows.remove(field);
-            self.unreadable.remove(field);
-            // To be rid of a row of a kind that is not known here is no trouble.
-            let _ = self.ledger.absorb(field, None);
+    /// Rows that an older key has sealed are sealed with the first one, so that the older can be dropped.
+    async fn reseal(&mut self) {
+        let rows = self.copy.resealed();
+        if rows.is_empty() || !self.wire.is_up() || self.may_change().is_err() {
+            return;
         }
-        for (field, sealed) in rows {
-            if self.rows.get(&field) == Some(&sealed) {
-                continue;
-            }
-            let opened = self.open(&field, &sealed);
-            match opened.and_then(|text| self.ledger.absorb(&field, Some(&text))) {
-                Ok(()) => drop(self.unreadable.remove(&field)),
-                Err(why) => {
-                    tracing::error!(row = %field, %why, "a row of the registry cannot be read");
-                    self.unreadable.insert(field.clone());
-                }
-            }
-            self.rows.insert(field, sealed);
+        // Where others are faster, another time will do.
+        if let Ok(Some(version)) = self.keyspace.change(self.version.as_ref(), &rows, random_hex()).await {
+            tracing::info!(rows = rows.len(), "rows of the registry were sealed with the first key");
+            self.keep(version, self.ledger.clone(), rows);
         }
     }
 
@@ -250,40 +234,64 @@ impl Keeper {
     }
 
     /// Judges a batch on what is there, and writes what comes of it; anew where others were faster.
-    async fn settle(&mut self, jobs: &[Job]) -> Result<Vec<Result<Changed, Rejection>>, String> {
+    async fn settle(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, String> {
+        // What was tried, by the mark that it would be known by.
+        let mut tried: Option<(String, Vec<Answer>)> = None;
         for tries in 0..TRIES_MAX {
             self.catch_up(Much::Changed).await.map_err(|why| why.to_string())?;
+            let head = self.version.as_ref().map(|version| version.head.as_str());
+            if let Some((_, answers)) = tried.take_if(|(mark, _)| head == Some(mark)) {
+                // It was made, and only the answer to that was lost.
+                return Ok(answers);
+            }
             self.may_change()?;
-            let mut ledger = self.ledger.clone();
-            let mut written = BTreeMap::new();
-            let judge = |job: &Job| {
-                let (changed, rows) = (job.act)(&mut ledger)?;
-                written.extend(rows.into_iter().map(|Row { kind, key, value }| (format!("{kind} {key}"), value)));
-                Ok(changed)
-            };
-            let answers = jobs.iter().map(judge).collect();
+            let (ledger, written, answers) = self.judge(jobs);
             if written.is_empty() {
                 return Ok(answers);
             }
-            let written = self.sealed(written)?;
-            match self.keyspace.change(self.version.as_ref(), &written).await {
+            let (written, mark) = (self.copy.sealed(written)?, random_hex());
+            match self.keyspace.change(self.version.as_ref(), &written, mark.clone()).await {
                 Ok(Some(version)) => {
                     self.keep(version, ledger, written);
                     return Ok(answers);
                 }
-                Ok(None) => tokio::time::sleep(some_of(Duration::from_millis(2 * (tries + 1)))).await,
-                Err(why @ Unanswered::Lost(_)) => return Err(format!("{why}; whether it was changed is not known")),
-                Err(why) => return Err(why.to_string()),
+                Ok(None) => {
+                    tried = Some((mark, answers));
+                    tokio::time::sleep(some_of(Duration::from_millis(2 * (tries + 1)))).await;
+                }
+                Err(Unanswered::Down) => return Err(Unanswered::Down.to_string()),
+                Err(why) => return Err(format!("{why}; whether it was changed is not known")),
             }
         }
         Err("others change it all the time; ask again".to_owned())
+    }
+
+    /// What comes of each change, on what is known at this moment.
+    fn judge(&self, jobs: &[Job]) -> (Ledger, BTreeMap<String, Option<String>>, Vec<Answer>) {
+        let mut ledger = self.ledger.clone();
+        let mut written = BTreeMap::new();
+        let mut judge = |job: &Job| {
+            // What stands there and cannot be read is nobody's to overwrite.
+            let before = (self.copy.unreadable() > 0).then(|| ledger.clone());
+            let (changed, rows) = (job.act)(&mut ledger)?;
+            let rows = rows.into_iter().map(|Row { kind, key, value }| (format!("{kind} {key}"), value));
+            let rows: Vec<_> = rows.collect();
+            if let Some(before) = before.filter(|_| rows.iter().any(|(field, _)| self.copy.cannot_read(field))) {
+                ledger = before;
+                return Err(Rejection::Store("what is there under this name cannot be read here".to_owned()));
+            }
+            written.extend(rows);
+            Ok(changed)
+        };
+        let answers = jobs.iter().map(&mut judge).collect();
+        (ledger, written, answers)
     }
 
     fn may_change(&self) -> Result<(), String> {
         if let Some(why) = &self.left {
             return Err(format!("an operator must decide which registry counts: {why}"));
         }
-        if self.version.is_none() && !self.unreadable.is_empty() {
+        if self.copy.is_closed() {
             return Err("what is there cannot be read; is it sealed with another key?".to_owned());
         }
         if self.version.is_none() && self.has_replicas {
@@ -293,40 +301,12 @@ impl Keeper {
     }
 
     fn keep(&mut self, version: Version, ledger: Ledger, written: Vec<Write>) {
-        for (field, value) in written {
-            self.unreadable.remove(&field);
-            match value {
-                Some(sealed) => drop(self.rows.insert(field, sealed)),
-                None => drop(self.rows.remove(&field)),
-            }
-        }
+        self.copy.keep(written);
         self.version = Some(version);
         self.ledger = ledger;
-        self.is_saved = false;
+        self.saver.changed(self.version.as_ref(), self.version.as_ref());
         self.publish.send_replace(Arc::new(self.ledger.clone()));
         self.note_seen(Some(SystemTime::now()));
-    }
-
-    /// A row holds servers' credentials: none is in the store in clear.
-    fn sealed(&self, rows: BTreeMap<String, Option<String>>) -> Result<Vec<Write>, String> {
-        let seal = |(field, value): (String, Option<String>)| {
-            let sealed = match value {
-                Some(text) => Some(
-                    self.sealer
-                        .seal(&bound_to(&field), &answer::random(|nonce| nonce), text.as_bytes())
-                        .ok_or("there is no key to seal it with")?,
-                ),
-                None => None,
-            };
-            Ok((field, sealed))
-        };
-        rows.into_iter().map(seal).collect()
-    }
-
-    fn open(&self, field: &str, sealed: &str) -> Result<String, String> {
-        let opened =
-            self.sealer.open(&bound_to(field), sealed).ok_or("it is sealed with a key that is not known here")?;
-        String::from_utf8(opened).map_err(|error| error.to_string())
     }
 
     fn note_seen(&self, seen: Option<SystemTime>) {
@@ -334,39 +314,16 @@ impl Keeper {
         known.epoch = self.version.as_ref().map(|version| version.epoch.clone());
         known.generation = self.version.as_ref().map_or(0, |version| version.generation);
         known.left.clone_from(&self.left);
-        known.unreadable = self.unreadable.len();
-        known.seen = if self.version.is_none() && !self.unreadable.is_empty() { None } else { seen.or(known.seen) };
+        known.unreadable = self.copy.unreadable();
+        known.is_closed = self.copy.is_closed();
+        known.seen = seen.or(known.seen);
     }
 
     async fn save(&mut self) {
-        let Some(version) = self.version.clone() else { return };
-        let Some(disk) = self.disk.take() else { return };
+        let Some(version) = &self.version else { return };
         let is_seen = self.wire.is_up() && self.left.is_none();
-        let last = (!self.is_saved).then(|| LastSeen { version, rows: self.rows.clone() });
-        let saving = tokio::task::spawn_blocking(move || {
-            let saved = match &last {
-                Some(last) => disk.write(last),
-                None if is_seen => disk.touch(),
-                None => Ok(()),
-            };
-            (disk, saved)
-        });
-        // It cannot be cancelled, and nothing in it panics.
-        let Ok((disk, saved)) = saving.await else { return };
-        match saved {
-            Ok(()) => self.is_saved = true,
-            Err(why) => {
-                tracing::warn!(%why, "what is known of the registry cannot be kept on disk; a start without Redis will not have it");
-                // Said once, not every second.
-                self.is_saved = true;
-            }
-        }
-        self.disk = Some(disk);
+        self.saver.save(version, self.copy.rows(), is_seen).await;
     }
-}
-
-fn bound_to(field: &str) -> Binding<'_> {
-    Binding { purpose: "registry", principal: "", scope: field }
 }
 
 /// Whoever was slower comes at another moment than the others who were.

@@ -5,13 +5,13 @@ if redis.call('EXISTS', KEYS[2]) == 1 then
   return {'ended', ''}
 end
 local there = redis.call('HGET', KEYS[1], ARGV[1])
-if there then
-  local mark = there:match('^%x+')
-  if mark ~= ARGV[2] and mark ~= ARGV[4] then
-    return {'taken', there}
-  end
+local mark = there and there:match('^%x+')
+if mark and mark ~= ARGV[2] and mark ~= ARGV[4] then
+  return {'taken', there}
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. ARGV[3])
+if mark ~= ARGV[2] then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. ARGV[3])
+  redis.pcall('PUBLISH', ARGV[6], ARGV[7])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[5])
-redis.call('PUBLISH', ARGV[6], ARGV[7])
 return {'kept', redis.call('GET', KEYS[3]) or ''}

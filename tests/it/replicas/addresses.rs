@@ -44,7 +44,7 @@ async fn tls_and_a_user_of_its_own() {
     let unknown = format!("{OPEN}{SEAL}registry: {{store: redis, url: \"{url}\"}}\n");
     let setup = crate::harness::gateway::Setup::new(&unknown);
     let wary = setup.launch();
-    eventually("it says why", 10, || async { wary.log().contains("Redis cannot be reached").then_some(()) }).await;
+    eventually("it says why", 10, || async { wary.log().contains("Redis is not there").then_some(()) }).await;
 }
 
 #[tokio::test]

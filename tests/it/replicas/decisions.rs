@@ -1,6 +1,6 @@
 //! The registry in Redis went backwards: that is not adopted until an operator says so.
 
-use super::fleet::{create, ids, lists, lists_no_more, operate, replicas, sharing};
+use super::fleet::{create, ids, lists, lists_no_more, operate, operate_at, replicas, sharing};
 use crate::harness::eventually;
 use crate::harness::gateway::Gateway;
 use crate::harness::redis::Redis;
@@ -93,6 +93,90 @@ async fn an_old_copy_is_adopted_at_a_word() {
         assert_eq!(ids(gateway).await.len(), 2);
     }
     assert_eq!(create(&gateways[1], "next").await, 201);
+}
+
+/// What would lose something that nobody has decided to lose is refused.
+#[tokio::test]
+async fn decisions_that_are_none() {
+    let redis = Redis::start().await;
+    let gateways = pair(&redis).await;
+    let snapshot = gateways[0].file("gateway.snapshot");
+    eventually("the snapshot is on the disk", 5, || async {
+        std::fs::read_to_string(&snapshot).ok()?.contains("server two").then_some(())
+    })
+    .await;
+    let old = std::fs::read(&snapshot).unwrap();
+    assert_eq!(create(&gateways[1], "three").await, 201);
+    lists(&gateways[0], "three", 1).await;
+    eventually("it is saved", 5, || async { (std::fs::read(&snapshot).ok()? != old).then_some(()) }).await;
+    // A host that was away for long.
+    let directory = crate::harness::gateway::scratch();
+    std::fs::write(directory.join("gateway.yaml"), gateways[0].configuration()).unwrap();
+    std::fs::write(directory.join("gateway.snapshot"), &old).unwrap();
+    let restored = operate_at(&directory.join("gateway.yaml"), &["restore"]);
+    let said = String::from_utf8_lossy(&restored.stderr).into_owned();
+    assert!(!restored.status.success() && said.contains("would be lost"), "{said}");
+    assert!(ids(&gateways[1]).await.contains("three"));
+    redis.cli(&["FLUSHALL"]);
+    is_alarmed(&gateways[0]).await;
+    let adopted = operate(&gateways[0], &["adopt"]);
+    let said = String::from_utf8_lossy(&adopted.stderr).into_owned();
+    assert!(!adopted.status.success() && said.contains("there is no registry in Redis"), "{said}");
+    assert_eq!(ids(&gateways[0]).await.len(), 3);
+    decide(&gateways[0], "restore");
+    is_calm(&gateways[1]).await;
+    assert_eq!(ids(&gateways[1]).await.len(), 3);
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+/// A row that somebody has written by hand, or a newer version has, is said, and keeps nobody from anything else.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_one_row() {
+    let redis = Redis::start().await;
+    let gateways = pair(&redis).await;
+    redis.cli(&["HSET", "tb:{reg}:rows", "server odd", "garbage"]);
+    redis.cli(&["EVAL", "return redis.call('HSET', KEYS[1], 'server bin', '\\255\\254')", "1", "tb:{reg}:rows"]);
+    eventually("it is noticed", 5, || async {
+        (gateways[0].sample("tollbridge_registry_unreadable_rows").await == 2.0).then_some(())
+    })
+    .await;
+    assert_eq!(create(&gateways[0], "three").await, 201);
+    assert_eq!(create(&gateways[0], "odd").await, 503, "nobody knows what is there");
+    let fresh = &replicas(&redis, 1).await[0];
+    assert_eq!(ids(fresh).await.len(), 3);
+}
+
+/// Keys are changed one by one, as conf/ha.yaml says, and the rows follow.
+#[tokio::test]
+async fn rows_are_sealed_with_the_first_key() {
+    let redis = Redis::start().await;
+    let keys = [
+        "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26",
+        "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f1",
+    ];
+    let rest = |seals: &[&str]| {
+        let seals: Vec<String> = seals.iter().map(|key| format!("{key:?}")).collect();
+        sharing(&redis.url(), ", resync: 1s").replace(&format!("[{:?}]", keys[0]), &format!("[{}]", seals.join(", ")))
+    };
+    let old = Gateway::start(&rest(&keys[..1])).await;
+    assert_eq!(create(&old, "one").await, 201);
+    drop(old);
+    let both = Gateway::start(&rest(&[keys[1], keys[0]])).await;
+    eventually("the row is sealed anew", 5, || async {
+        both.log().contains("rows of the registry were sealed with the first key").then_some(())
+    })
+    .await;
+    let new = Gateway::start(&rest(&keys[1..])).await;
+    assert!(ids(&new).await.contains("one"));
+    // Whoever has none of the keys serves nobody.
+    let setup = crate::harness::gateway::Setup::new(&rest(&keys[..1]));
+    let stranger = setup.launch();
+    eventually("it says why", 10, || async {
+        let said = stranger.admin("/readyz").await?;
+        (said.status == 503 && said.text().contains("seal.keys")).then_some(())
+    })
+    .await;
+    assert_eq!(create(&stranger, "two").await, 503);
 }
 
 /// Whoever has seen nothing goes on with an old copy. The others notice that it has gone another way.

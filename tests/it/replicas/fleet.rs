@@ -49,8 +49,12 @@ pub async fn remove(gateway: &Gateway, id: &str) -> u16 {
 
 /// `tollbridge registry …` with the configuration of a replica.
 pub fn operate(gateway: &Gateway, arguments: &[&str]) -> Output {
+    operate_at(&gateway.file("gateway.yaml"), arguments)
+}
+
+pub fn operate_at(configuration: &std::path::Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
     crate::harness::gateway::unset_variables(&mut command);
-    command.arg("registry").args(arguments).arg("--config").arg(gateway.file("gateway.yaml"));
+    command.arg("registry").args(arguments).arg("--config").arg(configuration);
     command.output().expect("it runs")
 }

@@ -19,11 +19,17 @@ struct Stage {
     session: String,
 }
 
+/// Probes open sessions of their own.
+fn unprobed(servers: &str) -> String {
+    servers.replace("era: legacy}", "era: legacy, health: {interval: 1h}}")
+}
+
 impl Stage {
     async fn set(replicas: usize) -> Stage {
         let sources = vec![Source::start("a", Kind::Resumable, 0).await, Source::start("b", Kind::Resumable, 0).await];
         let redis = Redis::start().await;
-        let rest = format!("discovery: {{interval: 1h}}\n{}{}", sharing(&redis.url(), ""), servers(&sources));
+        let rest =
+            format!("discovery: {{interval: 1h}}\n{}{}", sharing(&redis.url(), ""), unprobed(&servers(&sources)));
         let mut gateways = Vec::new();
         for _ in 0..replicas {
             gateways.push(start_discovered(&rest).await);
@@ -199,6 +205,8 @@ async fn what_is_known_goes_on_without_redis() {
     // One that has lost everything is given back what is known.
     stage.redis.forget();
     stage.redis.start_again().await;
+    let is_kept = || async { (stage.redis.dump().matches("o:a").count() == 2).then_some(()) };
+    eventually("it was given back what is known", 5, is_kept).await;
     eventually("it goes on everywhere", 5, || async { (stage.status(2, "a__say").await == 200).then_some(()) }).await;
     let left = || async { (stage.sources[0].sessions() == 2).then_some(()) };
     eventually("with the sessions that were there", 5, left).await;
@@ -248,8 +256,62 @@ async fn what_nobody_uses_is_closed() {
 async fn no_session_of_a_server_is_in_redis_in_clear() {
     let stage = Stage::set(1).await;
     assert_eq!(stage.status(0, "a__say").await, 200);
+    let subscribe = legacy_request("5", "resources/subscribe", r#"{"uri":"test://a"}"#);
+    stage.send(0, &subscribe).await;
     let dump = stage.redis.dump();
-    assert!(dump.contains("o:a") && !dump.contains("a-1") && !dump.contains("a-2"), "{dump}");
+    assert!(
+        dump.contains("o:a") && !dump.contains("a-1") && !dump.contains("a-2") && !dump.contains("test://"),
+        "{dump}"
+    );
+}
+
+/// Many sessions, a subscriber that is cut off again and again: what they are compared with settles.
+#[tokio::test]
+async fn comparing_sessions_comes_to_an_end() {
+    let stage = Stage::set(1).await;
+    for _ in 0..1_200 {
+        let session = open_session(stage.gateways[0].port, "/mcp", KEY).await.unwrap();
+        let mut client = stage.gateways[0].client().await;
+        let answer = legacy_call(&mut client, "/mcp", KEY, &session, "a__say", "{}").await.unwrap();
+        assert_eq!(answer.status, 200);
+    }
+    stage.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let commands = || {
+        let stats = stage.redis.cli(&["INFO", "stats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("a count")
+    };
+    let before = commands();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(commands() - before < 200, "{} commands in two seconds of quiet", commands() - before);
+}
+
+/// What a client asked for while nobody could be told of it is known to all of them afterwards; and where two
+/// replicas have opened a session with the same server meanwhile, one is left, and the client is told.
+#[tokio::test]
+async fn what_happened_without_redis_is_settled_afterwards() {
+    let mut stage = Stage::set(2).await;
+    for at in [0, 1] {
+        assert_eq!(stage.status(at, "a__say").await, 200);
+    }
+    stage.redis.kill();
+    let level = legacy_request("5", "logging/setLevel", r#"{"level":"debug"}"#);
+    assert_eq!(stage.send(0, &level).await, 200);
+    for at in [0, 1] {
+        assert_eq!(stage.status(at, "b__say").await, 200, "at {at}");
+    }
+    assert_eq!(stage.sources[1].sessions(), 2, "one of each replica");
+    stage.redis.start_again().await;
+    let one_is_left = || async { (stage.sources[1].sessions() == 1).then_some(()) };
+    eventually("one is left", 10, one_is_left).await;
+    let mut statuses = [stage.status(0, "b__say").await, stage.status(1, "b__say").await];
+    statuses.sort();
+    assert_eq!(statuses, [200, 404], "whose session is gone is told so, once");
+    for at in [0, 1] {
+        assert_eq!(stage.status(at, "b__say").await, 200, "at {at}");
+    }
+    assert!(stage.redis.dump().contains("level"), "what was asked for is kept");
 }
 
 /// The process that takes over asks Redis, like any other replica.
