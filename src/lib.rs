@@ -17,13 +17,16 @@
 //! - **Pass**: everything that is not ours, to the application beside the gateway, through Pingora's
 //!   own upstream phases.
 //!
+//! Jobs that come over Redis lists ([`queue`]) are decided and carried like the requests over HTTP that they
+//! stand for.
+//!
 //! # The rooms
 //!
 //! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
 //! - [`server`]: wires everything into one Pingora server; start, drain, handing over. [`control`]: the
 //!   background service that owns discovery, DNS, health and reloads. [`gateway`]: what rooms share.
 //! - [`registry`]: what is known of servers, and the store of those that APIs register; publishes
-//!   snapshots. [`session`]: the upstream half of
+//!   snapshots. [`redis`]: the way to a store that replicas share. [`session`]: the upstream half of
 //!   legacy sessions. [`upstream`]: pools, endpoints, links.
 //! - [`reply`]: the one table from reasons to the wire. [`failure`], [`limits`], [`metrics`],
 //!   [`access_log`], [`clock`]: leaves.
@@ -55,6 +58,7 @@ pub mod proxy;
 pub mod answer;
 pub mod carry;
 pub mod manage;
+pub mod queue;
 
 pub mod redis;
 pub mod registry;
