@@ -17,12 +17,14 @@ mod standing;
 mod subscriber;
 mod tagged;
 mod translated;
+mod verdict;
 
 pub use attach::attach;
 pub use legacy::release;
 pub use listen::listen;
 pub use notice::{deliver, notify};
 pub use translated::{Ending, Translated, events_head};
+pub use verdict::{No, said};
 
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
@@ -30,7 +32,7 @@ use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
 use bytes::Bytes;
 use deadline::Deadline;
 use event_ids::EventIds;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use relay::{Asked, Awaits, Relay};
 use std::future::Future;
 use std::sync::Arc;
@@ -52,6 +54,10 @@ pub trait Downstream: Send {
     /// Writes a piece of the body as it is.
     fn chunk(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), Gone>> + Send;
     fn end(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// Asked whenever the next thing to be done is to send the request: whether it still may be.
+    fn may_send(&mut self) -> impl Future<Output = Result<(), Gone>> + Send {
+        std::future::ready(Ok(()))
+    }
     /// Where the caller stands in a stream that it does not resume itself.
     fn stands_at(&self) -> Option<StandsAt> {
         None
@@ -154,6 +160,24 @@ pub async fn carry<D: Downstream>(
     };
     trace.upstream = began.elapsed();
     done
+}
+
+/// Headers that mirror arguments, where the client could not know of them.
+pub fn mirror(carry: &Carry, forwarded: &mut HeaderMap) {
+    for (name, value) in &carry.mirrors {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+            forwarded.insert(name, value);
+        }
+    }
+}
+
+/// Says what is not as it should be with a call that is made all the same.
+pub fn complain(gateway: &Gateway, carry: &Carry, request_id: &str) {
+    let Some(complaint) = &carry.complaint else { return };
+    let (tool, server) = (carry.name.as_deref().unwrap_or_default(), carry.servers.first());
+    let server = server.map(ToString::to_string).unwrap_or_default();
+    gateway.metrics.complaints.inc();
+    tracing::warn!(%server, tool, request_id, "{complaint}");
 }
 
 /// Who took a subscription that is to be ended; others may have the resource as well.
@@ -286,6 +310,7 @@ impl Conversation<'_> {
         };
         let path = self.path.as_deref().unwrap_or(&endpoint.path);
         let head = Head { verb: "POST", server: &pool.server, endpoint, path, fields, body_bytes: self.body.len() };
+        down.may_send().await.map_err(|gone| Interrupted::Stop(gone.into()))?;
         let sent = Link::send(endpoint, &head, self.body.clone());
         let Ok(sent) = tokio::time::timeout_at(deadline.at().into(), sent).await else {
             pool.slow(endpoint);

@@ -15,6 +15,7 @@ mod pem;
 mod place;
 mod problem;
 mod quantity;
+mod queue;
 mod read;
 mod redis;
 mod seal;
@@ -60,6 +61,8 @@ pub struct Conf {
     /// Sorted by id.
     pub servers: Vec<Server>,
     pub registry: Registry,
+    /// Lists of jobs that are done here.
+    pub queue: Option<Queue>,
     pub outbound: Outbound,
     pub surfaces: Surfaces,
     pub validation: Validation,
@@ -243,6 +246,17 @@ pub struct Shared {
     pub redis: Redis,
     /// The roots that its certificate is verified against, in place of the system's.
     pub ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// The id of the key under which jobs are done.
+    pub principal: String,
+    pub store: Shared,
+    /// Jobs at the same time.
+    pub in_flight: usize,
+    /// How long a replica may be silent before others take over what it has begun.
+    pub lease: Duration,
 }
 
 /// What servers that are registered over an API may be reached at besides public addresses.

@@ -17,14 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tollbridge_filters::Filters;
 use tollbridge_filters::auth::Keyring;
-use tollbridge_filters::catalog::{Profile, Sets, Snapshot};
+use tollbridge_filters::catalog::{Profile, Sets, Snapshot, State};
 use tollbridge_filters::limit::HeadLimits;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::origin::{Doorkeeper, Hosts};
 use tollbridge_filters::permit::Groups;
+use tollbridge_filters::rejection::Rejection;
+use tollbridge_filters::route::Route;
 use tollbridge_filters::seal::Sealer;
+use tollbridge_filters::{Filters, Refused};
+
+/// A call that comes before a server was looked at waits for that, but not for long.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// How long a reload waits for addresses.
 const RESOLVE_MAX: Duration = Duration::from_secs(1);
@@ -100,6 +105,26 @@ impl Gateway {
 
     pub fn pool(&self, id: &ServerId) -> Option<Arc<Pool>> {
         self.live().fleet.get(id).map(Arc::clone)
+    }
+
+    /// Decides on a snapshot; and once more, if what is not known may be about to be.
+    pub async fn decide(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        decide: impl Fn(&Snapshot) -> Result<Route, Refused>,
+    ) -> Result<(Arc<Snapshot>, Route), Refused> {
+        let is_early = |refused: &Refused| {
+            matches!(refused.reason, Rejection::UnknownTool(_) | Rejection::NotDiscovered { .. })
+                && snapshot.servers().any(|server| server.state == State::Unprobed)
+        };
+        match decide(snapshot) {
+            Err(refused) if is_early(&refused) => {
+                self.registry.wait_until_probed(|_| true, FIRST_LOOK).await;
+                let snapshot = self.registry.snapshot().clone();
+                decide(&snapshot).map(|route| (snapshot, route))
+            }
+            decided => decided.map(|route| (Arc::clone(snapshot), route)),
+        }
     }
 
     /// Puts another configuration in force, all of it at once. What did not change keeps its

@@ -17,6 +17,9 @@
 //! - **Pass**: everything that is not ours, to the application beside the gateway, through Pingora's
 //!   own upstream phases.
 //!
+//! Jobs that come over Redis lists ([`queue`]) are decided and carried like the requests over HTTP that they
+//! stand for.
+//!
 //! # The rooms
 //!
 //! - [`conf`]: the configuration, checked and typed. [`keys`]: making keys.
@@ -57,6 +60,7 @@ pub mod proxy;
 pub mod answer;
 pub mod carry;
 pub mod manage;
+pub mod queue;
 
 pub mod redis;
 pub mod registry;

@@ -19,6 +19,11 @@ impl Budget {
         Budget { bytes_max, taken: AtomicUsize::new(0) }
     }
 
+    /// Whether nothing more may be taken.
+    pub fn is_spent(&self) -> bool {
+        self.taken() >= self.bytes_max
+    }
+
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }

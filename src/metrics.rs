@@ -33,6 +33,9 @@ pub struct Metrics {
     pub store_unanswered: IntGauge,
     pub complaints: IntCounter,
     pub access_log_dropped: IntGauge,
+    pub queue_jobs: IntCounterVec,
+    pub queue_poison: IntCounter,
+    pub queue_in_flight: IntGauge,
     pub ready: Gauge,
 }
 
@@ -91,6 +94,13 @@ impl Default for Metrics {
                 .gauge("store_unanswered", "Questions and changes that the store has not answered, or refused"),
             store_up: build.gauge("store_up", "1 while the store answers"),
             access_log_dropped: build.gauge("access_log_dropped", "Lines that the access log could not take"),
+            queue_jobs: build.counters(
+                "queue_jobs_total",
+                "Jobs of lists that have ended here, by action and outcome",
+                &["action", "outcome"],
+            ),
+            queue_poison: build.counter("queue_poison_total", "Messages of lists that were put aside as no jobs"),
+            queue_in_flight: build.gauge("queue_in_flight", "Jobs of lists under way"),
             ready: build.float("ready", "1 while the gateway is ready"),
             registry,
         }

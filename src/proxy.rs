@@ -243,7 +243,7 @@ impl Proxy {
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
         let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
-        mirror(carry, &mut forwarded);
+        carry::mirror(carry, &mut forwarded);
         // A call ends by itself; nothing is copied for it.
         let is_listening = carry.envelope.method() == "subscriptions/listen";
         let _listening = is_listening.then(|| self.gateway.lifecycle.listen());
@@ -283,11 +283,9 @@ impl Proxy {
 
     /// What is not as it should be with a call that is made all the same.
     fn say(&self, exchange: &Exchange, carry: &Carry) {
-        let Some(complaint) = &carry.complaint else { return };
-        let (tool, server) = (carry.name.as_deref().unwrap_or_default(), carry.servers.first());
-        let server = server.map(ToString::to_string).unwrap_or_default();
-        self.gateway.metrics.complaints.inc();
-        tracing::warn!(%server, tool, request_id = %exchange.request_id(), "{complaint}");
+        if carry.complaint.is_some() {
+            carry::complain(&self.gateway, carry, &exchange.request_id());
+        }
     }
 
     /// The client's headers that may go upstream: copied, because the session is written to meanwhile.
@@ -372,15 +370,6 @@ impl Proxy {
         let refusal: Refusal = reply::failed(failure);
         tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
         client::refuse(session, exchange, id, &refusal).await
-    }
-}
-
-/// Headers that mirror arguments, where the client could not know of them.
-fn mirror(carry: &Carry, forwarded: &mut http::HeaderMap) {
-    for (name, value) in &carry.mirrors {
-        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
-            forwarded.insert(name, value);
-        }
     }
 }
 

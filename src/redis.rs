@@ -58,7 +58,7 @@ pub enum Unanswered {
 }
 
 impl Wire {
-    /// Begins to connect; nothing is waited for.
+    /// Begins to connect, and to listen where there is something to hear; nothing is waited for.
     pub fn begin(shared: &Shared, channels: &[&'static str]) -> anyhow::Result<Arc<Wire>> {
         let wire = Arc::new(Wire {
             dialler: Dialler::new(shared)?,
@@ -72,7 +72,9 @@ impl Wire {
             refused: Mutex::default(),
         });
         tokio::spawn(Arc::clone(&wire).keep());
-        tokio::spawn(subscriber::listen(Arc::clone(&wire), channels.to_vec()));
+        if !channels.is_empty() {
+            tokio::spawn(subscriber::listen(Arc::clone(&wire), channels.to_vec()));
+        }
         Ok(wire)
     }
 

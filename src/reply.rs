@@ -5,7 +5,7 @@
 
 mod rest;
 
-pub use rest::{Shape, Shaped};
+pub use rest::{Shape, Shaped, of_job};
 
 use crate::failure::{Failure, Outcome, Reason};
 use bytes::Bytes;
@@ -143,6 +143,9 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::ToolFailed { .. } => (200, ErrorCode::InternalError.code(), "tool_failed"),
         Rejection::ServerError { .. } => (200, ErrorCode::InternalError.code(), "server_error"),
         Rejection::WantsInput => (200, ErrorCode::InternalError.code(), "wants_input"),
+        Rejection::KeyGone(_) => (401, FORBIDDEN, "key_gone"),
+        Rejection::OutcomeUnknown => (502, UNAVAILABLE, "outcome_unknown"),
+        Rejection::EndsGateways => (500, ErrorCode::InternalError.code(), "ends_gateways"),
     };
     let header = header(rejection);
     Refusal { status, label, header, code, message: rejection.to_string(), data: rejection_data(rejection) }

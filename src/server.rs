@@ -11,6 +11,7 @@ use crate::conf::{Conf, Tls};
 use crate::control::Control;
 use crate::gateway::{Gateway, taken};
 use crate::proxy::{Guarded, Proxy};
+use crate::queue;
 use crate::registry::Store;
 use anyhow::{Context, Result, anyhow};
 use drain::Signals;
@@ -62,6 +63,7 @@ pub fn run(conf: Conf, file: Option<PathBuf>, start: Start) -> Result<()> {
     let sessions = Handover { gateway: Arc::clone(&gateway), file: left };
     sessions.take_over();
     add_services(&mut server, &gateway, file)?;
+    queue::start(&gateway)?;
     let phases = server.watch_execution_phase();
     let signals = Box::new(Signals::new(Arc::clone(&gateway), drain, meeting, sessions.clone()));
     // Pingora sleeps through its whole grace period even when nothing is left to do, so it runs on

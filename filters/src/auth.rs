@@ -124,6 +124,17 @@ impl Keyring {
         })
     }
 
+    /// Whoever a key of the configuration stands for, where the configuration itself names the key: jobs are
+    /// done under it, and bring none.
+    pub fn named(&self, id: &str) -> Option<Principal> {
+        match self {
+            Keyring::Open(_) => None,
+            Keyring::Keys(keys) => {
+                keys.values().map(|(_, principal)| principal).find(|known| known.id() == id).cloned()
+            }
+        }
+    }
+
     /// Whether a request brings anything that looks like a key.
     pub fn is_shown(&self, headers: &HeaderMap) -> bool {
         headers.contains_key(AUTHORIZATION) || OTHERS.iter().any(|name| headers.contains_key(*name))

@@ -48,6 +48,7 @@ use route::Route;
 use seal::Sealer;
 use session::SessionKey;
 use std::time::Duration;
+use surface::oliverye::Job;
 use surface::{Surface, Surfaces};
 
 /// What the filters know beside the snapshot: it changes with the configuration alone.
@@ -147,6 +148,20 @@ impl Filters {
         moment: &Moment<'_>,
     ) -> Result<Route, Refused> {
         rest::Request { filters: self, head, visit, body, snapshot, moment }.route()
+    }
+
+    /// A job that came over a list: the decisions of the request over HTTP that it stands for.
+    pub fn on_job(
+        &self,
+        principal: &Principal,
+        job: &Job,
+        snapshot: &Snapshot,
+        moment: &Moment<'_>,
+    ) -> Result<Route, Refused> {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let visit = Visit::of_job(principal, job);
+        let (filters, body) = (self, job.body.clone());
+        rest::Request { filters, head: &head, visit: &visit, body, snapshot, moment }.route_job()
     }
 
     /// Envelope, era, permission and route.

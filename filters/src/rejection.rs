@@ -113,6 +113,16 @@ pub enum Rejection {
     #[error("the tool asks for input, which a REST caller cannot give; call it over MCP at /mcp")]
     WantsInput,
 
+    // Jobs.
+    #[error("the key {0:?}, under which jobs are done, is no more")]
+    KeyGone(String),
+    #[error(
+        "outcome unknown: the call was sent, and the gateway that had sent it ended; nobody knows whether the server did it"
+    )]
+    OutcomeUnknown,
+    #[error("it has ended three gateways")]
+    EndsGateways,
+
     // The catalog.
     #[error("Unknown tool: {0}")]
     UnknownTool(String),

@@ -75,6 +75,11 @@ impl Request<'_> {
         self.rest().map_err(refused)
     }
 
+    /// A job names what it asks for, so nothing in its payload makes a JSON-RPC message of it.
+    pub fn route_job(self) -> Result<Route, Refused> {
+        self.rest().map_err(|reason| Refused { id: None, method: String::new(), reason })
+    }
+
     fn rest(&self) -> Result<Route, Rejection> {
         let visit = self.visit;
         let surface = visit.row.surface;

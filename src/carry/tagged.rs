@@ -142,6 +142,10 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
         self.down.end().await
     }
 
+    async fn may_send(&mut self) -> Result<(), Gone> {
+        self.down.may_send().await
+    }
+
     fn stands_at(&self) -> Option<StandsAt> {
         self.down.stands_at()
     }

@@ -182,6 +182,10 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
         Ok(())
     }
 
+    async fn may_send(&mut self) -> Result<(), Gone> {
+        self.down.may_send().await
+    }
+
     fn stands_at(&self) -> Option<StandsAt> {
         self.stands_at.clone()
     }

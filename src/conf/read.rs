@@ -5,7 +5,7 @@ use super::node::{self, FILE_BYTES_MAX};
 use super::place::{Place, Reading};
 use super::problem::{Problem, Problems};
 use super::section::Section;
-use super::{AccessLog, Conf, keys, limits, listeners, outbound, pem, seal, search, servers, store, surfaces};
+use super::{AccessLog, Conf, keys, limits, listeners, outbound, pem, queue, seal, search, servers, store, surfaces};
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZero;
@@ -26,6 +26,7 @@ const ROOT: &[&str] = &[
     "mcp_servers",
     "mcpServers",
     "registry",
+    "queue",
     "outbound",
     "surfaces",
     "validation",
@@ -79,6 +80,7 @@ fn conf(root: &Section<'_>, mut variables: Variables<'_>) -> Conf {
         naming: root.or("naming", Naming::Always, |place| place.choice(&namings)),
         server_name: root.optional("server_name", server_name),
         passthrough: listeners.passthrough,
+        queue: queue::read(root, &keys, &registry),
         keys,
         servers: servers::read(root),
         registry,

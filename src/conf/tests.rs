@@ -115,6 +115,7 @@ fn the_documented_file_shows_every_key() {
         .replace("  allow: []\n", "")
         .replace("  llm: off\n", "")
         .replace("  store: embedded\n", "")
+        .replace("queue: off\n", "")
         .replace("/etc/tollbridge/redis-ca.crt", &one.cert())
         .replace("/etc/tollbridge/seal", seal.to_str().unwrap())
         .replace("/etc/tollbridge/tls.crt", &one.cert())
@@ -147,6 +148,25 @@ fn the_documented_file_shows_every_key() {
     let llm = conf.search.llm.expect("a language model");
     assert_eq!(llm.api_key.as_deref(), Some("sk-proj-0123"));
     assert_eq!(Some(llm), good("search: {llm: {}}").search.llm, "the defaults");
+    let queue = conf.queue.expect("a queue");
+    assert!(!queue.store.redis.is_tls && queue.store.ca.is_some());
+    let least = good("queue: {principal: app, url: \"redis://h\"}\nkeys: [{id: app, key: abcdefghijklmnop}]");
+    let least = least.queue.expect("a queue");
+    assert_eq!((queue.in_flight, queue.lease), (least.in_flight, least.lease), "the defaults");
+}
+
+#[test]
+fn the_queue_is_in_the_redis_of_the_registry_unless_it_says_where() {
+    let keys = "keys: [{id: app, key: abcdefghijklmnop}]\nseal: {keys: [\"${TOLLBRIDGE_SEAL}\"]}\n";
+    let registry = "registry: {store: redis, url: \"rediss://h:1/2\"}\n";
+    let conf = good(&format!("{keys}{registry}queue: {{principal: app, in_flight: 1000, lease: 60s}}"));
+    let queue = conf.queue.expect("a queue");
+    assert_eq!(Store::Redis(queue.store), conf.registry.store);
+    assert_eq!((queue.principal.as_str(), queue.in_flight, queue.lease), ("app", 1_000, Duration::from_secs(60)));
+    let own = good(&format!("{keys}{registry}queue: {{principal: app, url: \"redis-sentinel://s/main\"}}"));
+    assert!(matches!(own.queue.expect("a queue").store.redis.topology, Topology::Sentinel { .. }));
+    assert_eq!(good("queue: off").queue, None);
+    assert_eq!(good("queue:").queue, None);
 }
 
 #[test]

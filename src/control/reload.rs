@@ -77,6 +77,7 @@ fn needs_restart(old: &Conf, new: &Conf) -> Vec<&'static str> {
         ("session", old.session != new.session),
         ("drain", old.drain != new.drain),
         ("upstream_ca", old.upstream_ca != new.upstream_ca),
+        ("queue", old.queue != new.queue),
         ("registry", old.registry != new.registry),
         ("access_log", old.access_log != new.access_log),
         ("limits.buffered_bytes_total", old.limits.buffered_bytes_total != new.limits.buffered_bytes_total),

@@ -16,18 +16,13 @@ use bytes::Bytes;
 use pingora::Result;
 use pingora_proxy::Session;
 use std::sync::Arc;
-use std::time::Duration;
-use tollbridge_filters::catalog::{Snapshot, State};
+use tollbridge_filters::catalog::Snapshot;
 use tollbridge_filters::path::Scope;
-use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::rest::Visit;
 use tollbridge_filters::route::{Change, Form, Route, Show};
 use tollbridge_filters::surface::Surface;
 use tollbridge_filters::surface::view::View;
 use tollbridge_filters::{Moment, Refused};
-
-/// A call that comes before a server was looked at waits for that, but not for long.
-const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 impl Proxy {
     pub(super) async fn serve_rest(
@@ -67,7 +62,6 @@ impl Proxy {
         self.follow(session, exchange, &snapshot, routed).await
     }
 
-    /// Decides; and once more, if what is not known may be about to be.
     async fn route_rest(
         &self,
         session: &Session,
@@ -81,19 +75,8 @@ impl Proxy {
         let request_id = exchange.id.to_string();
         let moment = Moment { now: clock::now(), request_id: &request_id, ended: &ended };
         let head = session.req_header().as_ref();
-        let first = live.filters.on_rest(head, visit, body.clone(), snapshot, &moment);
-        let is_early = |refused: &Refused| {
-            matches!(refused.reason, Rejection::UnknownTool(_) | Rejection::NotDiscovered { .. })
-                && snapshot.servers().any(|server| server.state == State::Unprobed)
-        };
-        match first {
-            Err(refused) if is_early(&refused) => {
-                self.gateway.registry.wait_until_probed(|_| true, FIRST_LOOK).await;
-                let snapshot = self.gateway.registry.snapshot().clone();
-                live.filters.on_rest(head, visit, body, &snapshot, &moment).map(|route| (snapshot, route))
-            }
-            decided => decided.map(|route| (Arc::clone(snapshot), route)),
-        }
+        let decide = |snapshot: &Snapshot| live.filters.on_rest(head, visit, body.clone(), snapshot, &moment);
+        self.gateway.decide(snapshot, decide).await
     }
 
     pub(super) async fn show(

@@ -146,15 +146,7 @@ impl Shape<'_> {
     /// A call that fails is a 200 that says so.
     fn oliverye(&self, trouble: Trouble<'_>) -> (u16, &'static str, Bytes) {
         let is_execution = matches!(self.operation, Some(Operation::Call | Operation::Search));
-        let said = match trouble {
-            Trouble::Rejected(Rejection::UnknownTool(name)) => {
-                format!("Tool '{name}' not found in any connected server")
-            }
-            Trouble::Rejected(Rejection::Field { name, fault: FieldFault::Missing }) => {
-                format!("Missing {name} parameter")
-            }
-            _ => message(trouble),
-        };
+        let said = oliverye_message(trouble);
         let is_told = matches!(
             trouble,
             Trouble::Rejected(
@@ -230,6 +222,23 @@ fn routeiq_message(trouble: Trouble<'_>) -> String {
         },
         _ => message(trouble),
     }
+}
+
+fn oliverye_message(trouble: Trouble<'_>) -> String {
+    match trouble {
+        Trouble::Rejected(Rejection::UnknownTool(name)) => {
+            format!("Tool '{name}' not found in any connected server")
+        }
+        Trouble::Rejected(Rejection::Field { name, fault: FieldFault::Missing }) => {
+            format!("Missing {name} parameter")
+        }
+        _ => message(trouble),
+    }
+}
+
+/// The answer to a job that was not done, and its label. A job has no status of HTTP.
+pub fn of_job(trouble: Trouble<'_>) -> (Value, &'static str) {
+    (json!({"error": oliverye_message(trouble)}), trouble.refusal(Era::Legacy).label)
 }
 
 fn message(trouble: Trouble<'_>) -> String {
@@ -354,6 +363,9 @@ fn rejected(rejection: &Rejection) -> (u16, &'static str) {
         Rejection::ServerError { code: -32601, .. } => (404, "upstream_method_not_found"),
         Rejection::ServerError { .. } => (502, "upstream_error"),
         Rejection::WantsInput => (409, "input_required"),
+        Rejection::KeyGone(_) => (401, "key_gone"),
+        Rejection::OutcomeUnknown => (502, "outcome_unknown"),
+        Rejection::EndsGateways => (500, "ends_gateways"),
         Rejection::UnknownTool(_) => (404, "tool_not_found"),
         Rejection::UnknownPrompt(_) => (404, "prompt_not_found"),
         Rejection::UnknownResource(_) => (404, "resource_not_found"),

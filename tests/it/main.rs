@@ -31,6 +31,7 @@ mod metrics;
 mod openapi;
 mod operators;
 mod protocol;
+mod queue;
 mod readers;
 mod readme;
 mod registry;

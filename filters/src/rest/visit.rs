@@ -7,6 +7,7 @@ use crate::headers;
 use crate::path::Scope;
 use crate::rejection::Rejection;
 use crate::route::Form;
+use crate::surface::oliverye::Job;
 use crate::surface::{Needs, Operation, Row, Spot, Surface, oliverye, routeiq};
 use http::Method;
 use http::request::Parts;
@@ -43,6 +44,18 @@ impl Visit {
             Scope::All | Scope::Set(_) => Vec::new(),
         };
         Visit::at(filters, head, &routeiq::CARD, parameters, Vec::new(), None)
+    }
+
+    /// Whoever pushed a job knows no key; it is done as if this principal had asked over HTTP.
+    pub(crate) fn of_job(principal: &Principal, job: &Job) -> Visit {
+        Visit {
+            principal: principal.clone(),
+            row: job.action.row(),
+            parameters: Vec::new(),
+            query: Vec::new(),
+            form: Form::Json,
+            session: job.session.clone(),
+        }
     }
 
     fn at(

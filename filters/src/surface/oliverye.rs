@@ -8,6 +8,10 @@
 //! | result | completed | `success`, server, tool, the text parts as `content` |
 //! | result with `isError`, JSON-RPC error, `input_required` | error | `error`: what was said |
 
+mod job;
+
+pub use job::{Action, Job, JobId, Misfit};
+
 use super::body::Fields;
 use super::registration::{self, Registration};
 use super::view::{Tool, View};
@@ -21,9 +25,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
+const SEARCH: Row = Row::any(Surface::Oliverye, Method::POST, "/mcp/search", Operation::Search);
+const EXECUTE: Row = Row::any(Surface::Oliverye, Method::POST, "/mcp/execute", Operation::Call);
+
 pub const ROWS: &[Row] = &[
-    Row::any(Surface::Oliverye, Method::POST, "/mcp/search", Operation::Search),
-    Row::any(Surface::Oliverye, Method::POST, "/mcp/execute", Operation::Call),
+    SEARCH,
+    EXECUTE,
     Row::any(Surface::Oliverye, Method::GET, "/mcp/tools", Operation::Tools),
     Row::any(Surface::Oliverye, Method::GET, "/mcp/servers", Operation::Servers),
     Row::any(Surface::Oliverye, Method::POST, "/mcp/servers/add", Operation::AddServers),

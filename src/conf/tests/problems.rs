@@ -123,6 +123,37 @@ fn problems_name_their_line_and_the_way_out() {
         ("keys:\n  - key: abcdefghijklmnop\n    role: root", &[(2, "`id` is missing"), (3, "one of user, admin")]),
         ("keys:\n  - {id: a, key: abcdefghijklmnop, servers: [\"a b\"]}", &[(2, "\"a b\" names no server")]),
         ("seal:\n  keys:\n    - \"${SHORT}\"", &[(3, "seal.keys[0]: a seal is 32 bytes")]),
+        // The queue.
+        ("queue: on", &[(1, "queue: \"on\" is no queue; write off, or keys: principal, url, ")]),
+        (
+            "queue:\n  url: redis://h\n  in_flight: 1001\n  lease: 61s",
+            &[
+                (1, "queue: `principal` is missing"),
+                (3, "queue.in_flight: \"1001\" is out of range; write 1 to 1000"),
+                (4, "queue.lease: \"61s\" is out of range; write 1s to 1m"),
+            ],
+        ),
+        (
+            "keys: [{id: app, key: abcdefghijklmnop}]\nqueue:\n  url: redis://h\n  principal: nobody",
+            &[(4, "queue.principal: no key has the id \"nobody\"")],
+        ),
+        (
+            "keys: [{id: app, key: abcdefghijklmnop}]\nqueue:\n  principal: app",
+            &[(2, "queue: `url` is missing, and the registry has no Redis")],
+        ),
+        (
+            "keys: [{id: app, key: abcdefghijklmnop}]\nqueue:\n  principal: app\n  url: redis-cluster://h",
+            &[(4, "queue.url: a cluster keeps the lists in several slots")],
+        ),
+        (
+            "keys: [{id: app, key: abcdefghijklmnop}]\nseal: {keys: [\"${TOLLBRIDGE_SEAL}\"]}\n\
+             registry: {store: redis, url: \"redis-cluster://h\"}\nqueue:\n  principal: app",
+            &[(4, "queue: a cluster keeps the lists in several slots")],
+        ),
+        (
+            "queue:\n  principle: app",
+            &[(1, "`principal` is missing"), (1, "`url` is missing"), (2, "did you mean `principal`?")],
+        ),
         // Servers.
         (
             "servers:\n  a: {}\n  b:",

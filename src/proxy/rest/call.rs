@@ -1,19 +1,16 @@
 //! A tool call of a REST surface: carried as MCP, answered in the surface's words.
 
+use super::super::Proxy;
 use super::super::client::{self, Client};
 use super::super::exchange::{Exchange, Lane};
-use super::super::{Proxy, mirror};
-use crate::carry::{self, Ending, Gone, Stop, Trace, Translated};
-use crate::clock;
-use crate::failure::{Failure, Reason};
-use crate::reply::{Shape, Shaped, Trouble};
+use crate::carry::{self, Gone, No, Trace, Translated, said};
+use crate::reply::{Shape, Shaped};
 use http::Method;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use tollbridge_filters::catalog::Snapshot;
-use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::{Calling, Carry, Form};
-use tollbridge_filters::surface::{Operation, Reply, Surface, called};
+use tollbridge_filters::surface::{Operation, Surface};
 
 /// What became of a call, for callers who do not read bodies.
 pub(in crate::proxy) const OUTCOME: &str = "X-MCP-Outcome";
@@ -50,7 +47,7 @@ impl Proxy {
                 if sent.is_ok() { translated.close().await } else { sent }
             }
             (Err(no), true) => {
-                let shaped = no.shaped(calling, &request_id);
+                let shaped = shaped(no, calling, &request_id);
                 let sent = translated.event(last_event(calling, "error"), &shaped.body).await;
                 if sent.is_ok() { translated.close().await } else { sent }
             }
@@ -68,14 +65,14 @@ impl Proxy {
                 client::say(session, exchange, 200, "application/json", &headers, reply.body).await
             }
             (Err(no), Ok(()), true) => {
-                exchange.outcome = no.shaped(calling, &request_id).label;
+                exchange.outcome = shaped(&no, calling, &request_id).label;
                 Ok(())
             }
             (Err(no), Ok(()), false) => {
                 if let No::Failed(failure) = &no {
                     tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
                 }
-                let shaped = no.shaped(calling, &request_id);
+                let shaped = shaped(&no, calling, &request_id);
                 client::say_no(session, exchange, shaped, Some((OUTCOME, "error"))).await
             }
         }
@@ -89,7 +86,7 @@ impl Proxy {
         for name in foreign {
             forwarded.remove(name);
         }
-        mirror(carry, &mut forwarded);
+        carry::mirror(carry, &mut forwarded);
         forwarded
     }
 }
@@ -103,48 +100,8 @@ fn last_event(calling: &Calling, name: &'static str) -> &'static str {
     if calling.surface == Surface::Rpc { "message" } else { name }
 }
 
-/// Why a call has no result.
-enum No {
-    Rejected(Rejection),
-    Failed(Failure),
-    Gone,
-}
-
-impl No {
-    fn shaped(&self, calling: &Calling, request_id: &str) -> Shaped {
-        let operation = Some(Operation::Call);
-        let (surface, id) = (calling.surface, calling.id.as_deref());
-        let shape = Shape { surface, verb: &Method::POST, operation, id, request_id };
-        match self {
-            No::Rejected(rejection) => shape.put(Trouble::Rejected(rejection)),
-            No::Failed(failure) => shape.put(Trouble::Failed(failure)),
-            No::Gone => shape.put(Trouble::Rejected(&Rejection::Overloaded)),
-        }
-    }
-}
-
-/// What the conversation and what was heard in it come to.
-fn said(
-    done: std::result::Result<(), Stop>,
-    ending: Ending,
-    carry: &Carry,
-    calling: &Calling,
-    snapshot: &Snapshot,
-) -> std::result::Result<Reply, No> {
-    let server = carry.servers.first();
-    let bad_reply = |why: &str| match server {
-        Some(server) => No::Failed(Failure::answered(server, Reason::BadReply(why.to_owned()))),
-        None => No::Rejected(Rejection::NotFound),
-    };
-    match (done, ending) {
-        (_, Ending::TooLarge) => Err(bad_reply("its answer is larger than limits.response_bytes")),
-        (Ok(()), Ending::Told(told)) => {
-            let server = server.and_then(|id| snapshot.server(id)).ok_or(No::Rejected(Rejection::NotFound))?;
-            called(&told, server, calling, clock::millis()).map_err(No::Rejected)
-        }
-        (Ok(()), Ending::Nothing) => Err(bad_reply("its answer holds no result")),
-        (Err(Stop::Rejected(rejection)), _) => Err(No::Rejected(rejection)),
-        (Err(Stop::Failed(failure) | Stop::Broken(failure)), _) => Err(No::Failed(failure)),
-        (Err(Stop::Gone), _) => Err(No::Gone),
-    }
+fn shaped(no: &No, calling: &Calling, request_id: &str) -> Shaped {
+    let operation = Some(Operation::Call);
+    let (surface, id) = (calling.surface, calling.id.as_deref());
+    Shape { surface, verb: &Method::POST, operation, id, request_id }.put(no.trouble())
 }

@@ -55,6 +55,12 @@ impl Redis {
         eventually("redis-server answers", 10, answers).await;
     }
 
+    /// For more than a command now and then.
+    pub async fn connection(&self) -> ::redis::aio::MultiplexedConnection {
+        let client = ::redis::Client::open(self.url()).expect("an address");
+        client.get_multiplexed_async_connection().await.expect("a connection")
+    }
+
     /// What `redis-cli` prints.
     pub fn cli(&self, command: &[&str]) -> String {
         let mut cli = Command::new("redis-cli");
