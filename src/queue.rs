@@ -13,13 +13,13 @@ mod held;
 mod redis;
 mod work;
 
+use self::redis::{Keyspace, Taken};
 use crate::clock;
 use crate::conf::Queue;
 use crate::gateway::Gateway;
 use crate::redis::{Unanswered, Wire};
 use anyhow::Context;
 use held::Held;
-use redis::{Keyspace, Taken};
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -43,7 +43,7 @@ fn store(section: &Section<'_>, registry: &Registry) -> Option<Shared> {
         Store::Embedded => None,
     };
     let redis = match (section.find("url"), shared) {
-        (Some(place), _) => redis::read(&place)?,
+        (Some(place), _) => super::redis::read(&place)?,
         (None, Some(shared)) => shared.redis.clone(),
         (None, None) => {
             return section
