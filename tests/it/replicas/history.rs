@@ -1,9 +1,10 @@
-//! Random changes by three writers at three replicas, while Redis is killed, stopped and cut off: what was
-//! acknowledged, refused and left open must fit one order of things for every server.
+//! Random changes by three writers at three replicas, while Redis is killed, stopped, cut off, demoted, and flushed
+//! and filled again by an operator: what was acknowledged, refused and left open must fit one order of things for
+//! every server.
 
 mod order;
 
-use super::fleet::replicas;
+use super::fleet::{operate, replicas};
 use crate::harness::gateway::{ADMIN_KEY, Gateway};
 use crate::harness::http::{Client, Response};
 use crate::harness::redis::Redis;
@@ -59,7 +60,7 @@ async fn run(seed: u64, operations: usize) {
         writers.join_all().await;
         world.is_over.store(true, Ordering::SeqCst);
     };
-    let ((), faults) = tokio::join!(writing, go_wrong(&world, &mut redis, Random(seed)));
+    let ((), faults) = tokio::join!(writing, go_wrong(&world, &mut redis, &gateways, Random(seed)));
     let mut log = std::mem::take(&mut *world.log.lock().unwrap());
     log.extend(final_reads(&world, &gateways).await);
     let open = log.iter().filter(|op| op.done == Done::Open).count();
@@ -139,28 +140,62 @@ fn judge(answer: &Response, act: &Act) -> Done {
 }
 
 /// Faults one after the other until everything is written; gives how many.
-async fn go_wrong(world: &World, redis: &mut Redis, mut random: Random) -> usize {
+async fn go_wrong(world: &World, redis: &mut Redis, gateways: &[Gateway], mut random: Random) -> usize {
     let mut faults = 0;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    flush_and_restore(redis, gateways).await;
     while !world.is_over.load(Ordering::SeqCst) {
         tokio::time::sleep(Duration::from_millis(100 + random.below(400))).await;
-        match random.below(5) {
-            0 => {
+        match random.below(50) {
+            0 => flush_and_restore(redis, gateways).await,
+            1..10 => {
+                redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+                tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
+                redis.cli(&["REPLICAOF", "NO", "ONE"]);
+            }
+            10..20 => {
                 redis.kill();
                 tokio::time::sleep(Duration::from_millis(random.below(500))).await;
                 redis.start_again().await;
             }
-            1 => {
+            20..30 => {
                 redis.signal("STOP");
                 tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
                 redis.signal("CONT");
             }
-            2 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "normal"])),
-            3 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"])),
+            30..38 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "normal"])),
+            38..45 => drop(redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"])),
             _ => drop(redis.cli(&["CLIENT", "PAUSE", "300", "ALL"])),
         }
         faults += 1;
     }
     faults
+}
+
+/// Nothing is taken over from what is empty; the operator goes to the replica that knows most.
+async fn flush_and_restore(redis: &Redis, gateways: &[Gateway]) {
+    redis.cli(&["FLUSHALL"]);
+    let mut known = Vec::new();
+    for gateway in gateways {
+        let is_saved = || async {
+            let alarmed = gateway.sample("tollbridge_registry_went_back").await == 1.0;
+            let text = std::fs::read(gateway.file("gateway.snapshot")).ok()?;
+            let snapshot: Value = serde_json::from_slice(&text).ok()?;
+            let generation = snapshot["version"]["generation"].as_u64()?;
+            (alarmed && generation as f64 == gateway.sample("tollbridge_registry_generation").await)
+                .then_some(generation)
+        };
+        known.push((eventually("it is alarmed, and has saved what it knows", 20, is_saved).await, gateway));
+    }
+    let (_, best) = known.into_iter().max_by_key(|(generation, _)| *generation).expect("a replica");
+    let restored = operate(best, &["restore"]);
+    assert!(restored.status.success(), "{restored:?}");
+    for gateway in gateways {
+        eventually("it goes on", 10, || async {
+            (gateway.sample("tollbridge_registry_went_back").await == 0.0).then_some(())
+        })
+        .await;
+    }
 }
 
 /// What each replica says in the end, when it can be written again.
