@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::section::Section;
-use super::{Queue, Redis, Registry, Shared, Store, Topology, pem, redis};
+use super::{Queue, Redis, Registry, Shared, Store, Topology, pem};
 use std::time::Duration;
 use tollbridge_filters::auth::KeyRecord;
 
