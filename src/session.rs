@@ -248,6 +248,11 @@ impl Upstreams {
         UnderWay { upstreams: Arc::clone(self), id: id.to_owned(), abandoned: false }
     }
 
+    /// Whether a request is under way that was sent from here.
+    pub fn holds(&self, id: &str) -> bool {
+        lock(&self.under_way).contains_key(id)
+    }
+
     /// Whether a server may be at work on a request: it is known to be, or another replica may have sent it.
     pub fn may_hold(&self, id: &str, server: &ServerId) -> bool {
         match lock(&self.under_way).get(id) {

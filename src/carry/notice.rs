@@ -24,6 +24,15 @@ pub async fn notify(gateway: Arc<Gateway>, notice: Notice) {
         upstreams.set_level(level);
         upstreams.keep_level(level).await;
     }
+    // Where another replica has just opened what this is about, nobody may have said so here yet.
+    let is_known = match &notice.reach {
+        Reach::Holder(request) => upstreams.holds(request),
+        Reach::Asker(asker) => upstreams.opened(asker).is_some(),
+        Reach::Opened | Reach::Level(_) => true,
+    };
+    if !is_known && let Err(why) = upstreams.refresh().await {
+        tracing::debug!(%why, "a notification goes to those who are known here");
+    }
     let notice = Arc::new(notice);
     let mut telling = JoinSet::new();
     for (server, place) in upstreams.servers() {

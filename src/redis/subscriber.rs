@@ -69,9 +69,10 @@ async fn hear(wire: &Wire, channels: &[&'static str]) -> String {
             },
             _ = up.changed() => return "Redis was gone".to_owned(),
             () = tokio::time::sleep(PING_EVERY) => {
-                let answered = tokio::time::timeout(PING_LAST, asking.ping::<redis::Value>()).await;
-                if !answered.is_ok_and(|answered| answered.is_ok()) {
-                    return format!("no answer within {PING_LAST:?}");
+                match tokio::time::timeout(PING_LAST, asking.ping::<redis::Value>()).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(why)) => return why.to_string(),
+                    Err(_) => return format!("no answer within {PING_LAST:?}"),
                 }
             }
         }
