@@ -14,7 +14,7 @@ mod upkeep;
 pub use opened::{Introduction, NotOpened, Opened, Wishes, end_upstream, goodbye};
 pub use place::Place;
 pub use seat::{Asking, Kept, News, Seat};
-pub use share::Standing;
+pub use share::Whose;
 pub use shared::{BEAT_EVERY, CHANNEL, Shared, follow};
 
 use crate::answer::random;

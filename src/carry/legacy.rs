@@ -5,7 +5,7 @@ use super::deadline::Deadline;
 use super::{Conversation, Downstream, Interrupted, Relay, StandsAt, Stop, Trace, timed_out};
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::session::{Introduction, NotOpened, Opened, Standing, Upstreams, Wishes};
+use crate::session::{Introduction, NotOpened, Opened, Upstreams, Whose, Wishes};
 use crate::upstream::{Endpoint, Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
@@ -250,8 +250,8 @@ async fn settle(
     opened: Opened,
 ) -> Result<(InFlight, Opened, bool), Stop> {
     let theirs = match upstreams.settle(&pool.server.id, &opened).await {
-        Ok(Standing::Ours { is_read_elsewhere }) => return Ok((endpoint, opened, is_read_elsewhere)),
-        Ok(Standing::Theirs(theirs)) => pool.at(theirs.addr).map(|endpoint| (endpoint, theirs, false)),
+        Ok(Whose::Ours { is_read_elsewhere }) => return Ok((endpoint, opened, is_read_elsewhere)),
+        Ok(Whose::Theirs(theirs)) => pool.at(theirs.addr).map(|endpoint| (endpoint, theirs, false)),
         Err(ended) => {
             opened.end(&pool.server, &endpoint).await;
             return Err(Stop::Rejected(ended));

@@ -19,7 +19,7 @@ pub struct Share {
 }
 
 /// A session with a server, and whether another replica waits for its stream.
-pub enum Standing {
+pub enum Whose {
     Ours {
         is_read_elsewhere: bool,
     },
@@ -48,19 +48,19 @@ impl Upstreams {
 
     /// A session was opened with a server, and counts if no other replica was faster. While the store is away
     /// it does, and is kept later.
-    pub async fn settle(&self, server: &ServerId, opened: &Opened) -> Result<Standing, Rejection> {
+    pub async fn settle(&self, server: &ServerId, opened: &Opened) -> Result<Whose, Rejection> {
         let Some(Share { shared, key }) = &self.share else {
-            return Ok(Standing::Ours { is_read_elsewhere: false });
+            return Ok(Whose::Ours { is_read_elsewhere: false });
         };
         match shared.claim(*key, server, opened, self.at(server).lost()).await {
-            Ok(Settled::Kept { is_read_elsewhere }) => Ok(Standing::Ours { is_read_elsewhere }),
-            Ok(Settled::Replaced(theirs)) => Ok(Standing::Theirs(theirs)),
+            Ok(Settled::Kept { is_read_elsewhere }) => Ok(Whose::Ours { is_read_elsewhere }),
+            Ok(Settled::Replaced(theirs)) => Ok(Whose::Theirs(theirs)),
             Ok(Settled::Ended) => Err(Rejection::SessionNotFound),
             Err(why) => {
                 tracing::debug!(%server, %why, "a session with a server is not kept yet");
                 self.is_unsaved.store(true, Ordering::Relaxed);
                 shared.is_behind.store(true, Ordering::Relaxed);
-                Ok(Standing::Ours { is_read_elsewhere: false })
+                Ok(Whose::Ours { is_read_elsewhere: false })
             }
         }
     }

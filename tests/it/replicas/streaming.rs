@@ -7,8 +7,8 @@ use crate::harness::messages::{legacy_call, start_discovered};
 use crate::harness::reader::{Event, Next, Reader, open_session};
 use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use crate::harness::redis::Redis;
+use crate::harness::scaled;
 use crate::harness::source::{Kind, Source, servers};
-use crate::harness::{median, p99, scaled};
 use crate::streams::{delays_beside_each_other, start_nginx};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -32,15 +32,8 @@ async fn events_arrive_as_soon_as_through_nginx_alone() {
     let gateways = pair(&redis, &format!("servers:\n  rec: {{url: \"{}\"}}\n", recorder.url()), 15).await;
     let balancer = Balancer::start(&ports(&gateways)).await;
     let (_nginx, nginx) = start_nginx(recorder.port).await;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..windows {
-        let ports = [(balancer.port, "/mcp/rec"), (nginx, "/mcp")];
-        let [our_delays, their_delays] = delays_beside_each_other(ports, &recorder, rounds).await;
-        ours.push(p99(our_delays));
-        theirs.push(p99(their_delays));
-    }
-    eprintln!("p99 of an event's way by window: {ours:?} through nginx and a gateway, {theirs:?} through nginx");
-    let (ours, theirs) = (median(ours), median(theirs));
+    let ports = [(balancer.port, "/mcp/rec"), (nginx, "/mcp")];
+    let [ours, theirs] = delays_beside_each_other(ports, &recorder, windows, rounds).await;
     assert!(ours <= theirs + allowed, "{ours:?} against nginx's {theirs:?}");
 }
 
