@@ -56,12 +56,15 @@ pub fn act(verb: Verb, conf: &Conf, file: &Path) -> Result<String> {
                 let begun = keyspace.change(None, &[], random_hex()).await?;
                 Ok(format!("begun: {}", told(Some(&begun.context("another has begun it at this moment")?))))
             }
-            Verb::Adopt if version.is_none() => Err(anyhow!(
-                "there is no registry in Redis; `restore` brings back what was seen here, `init` begins an empty one"
-            )),
+            Verb::Adopt if version.is_none() && last.is_none() => {
+                Err(anyhow!("there is no registry in Redis, and none was seen here; `init` begins one"))
+            }
             Verb::Adopt => {
                 let generation = keyspace.decide(Decision::Adopt, clock::millis()).await?;
-                Ok(format!("what is in Redis counts, from generation {generation} on; replicas adopt it now"))
+                let empty = if version.is_none() { ", and it is empty" } else { "" };
+                Ok(format!(
+                    "what is in Redis counts, from generation {generation} on{empty}; replicas adopt it now, and keep what they knew (.snapshot-before)"
+                ))
             }
             Verb::Restore | Verb::RestoreOlder => {
                 let last: &LastSeen =

@@ -106,8 +106,7 @@ impl Keyspace {
         Ok((generation > 0).then_some(Version { generation, head, ..version }))
     }
 
-    /// Makes what is decided newer than everything that anybody knows. Gives the generation; 0: there is nothing
-    /// to adopt.
+    /// Makes what is decided newer than everything that anybody knows. Gives the generation.
     pub async fn decide(&self, decision: Decision<'_>, now_ms: u64) -> Result<u64, Unanswered> {
         let found = self.read(None, Much::Changed).await?;
         let found = found.version();

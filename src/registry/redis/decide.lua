@@ -1,10 +1,7 @@
 -- An operator has decided: what is here counts (adopt), or what is sent does (restore).
 -- KEYS: meta, rows, log, dead, heads. ARGV: adopt | restore, epoch, decided, generation, head, channel, then field and value each.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if ARGV[1] == 'adopt' then
-  if not epoch then
-    return 0
-  end
+if ARGV[1] == 'adopt' and epoch then
   redis.call('HSET', KEYS[1], 'decided', ARGV[3])
   redis.pcall('PUBLISH', ARGV[6], epoch .. ' decided')
   return redis.call('HGET', KEYS[1], 'generation')
