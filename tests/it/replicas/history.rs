@@ -12,6 +12,7 @@ use crate::harness::rest::{bearer, rest};
 use crate::harness::{eventually, scaled};
 use order::{Act, Done, Op, contradiction};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -63,6 +64,7 @@ async fn run(seed: u64, operations: usize) {
     let ((), faults) = tokio::join!(writing, go_wrong(&world, &mut redis, &gateways, Random(seed)));
     let mut log = std::mem::take(&mut *world.log.lock().unwrap());
     log.extend(final_reads(&world, &gateways).await);
+    bound_open(&mut log);
     let open = log.iter().filter(|op| op.done == Done::Open).count();
     println!(
         "seed {seed:#x}: {} operations, {open} left open, {faults} faults, {:?}",
@@ -93,7 +95,7 @@ async fn write(world: Arc<World>, port: u16, writer: usize, mut random: Random) 
         };
         let begun = world.began.elapsed();
         let done = ask(&mut client, port, server, &act).await;
-        let op = Op { server, act, begun, ended: world.began.elapsed(), done };
+        let op = Op { server, writer, act, begun, ended: world.began.elapsed(), done };
         let is_refused = matches!(op.done, Done::Open | Done::Untouched);
         world.log.lock().unwrap().push(op);
         if is_refused {
@@ -139,13 +141,32 @@ fn judge(answer: &Response, act: &Act) -> Done {
     }
 }
 
+/// A replica makes one change after the other, each on what the store says at that moment. So one that was left
+/// open has happened by the time when its writer has got two further answers, or not at all.
+fn bound_open(log: &mut [Op]) {
+    log.sort_by_key(|op| op.begun);
+    let mut answered: Vec<VecDeque<Duration>> = vec![VecDeque::new(); WRITERS + 1];
+    for op in log.iter_mut().rev() {
+        let later = &mut answered[op.writer];
+        match op.done {
+            Done::Open => op.ended = later.get(1).copied().unwrap_or(Duration::MAX),
+            Done::Yes | Done::Refused => {
+                later.push_front(op.ended);
+                later.truncate(2);
+            }
+            Done::Untouched => {}
+        }
+    }
+}
+
 /// Faults one after the other until everything is written; gives how many.
 async fn go_wrong(world: &World, redis: &mut Redis, gateways: &[Gateway], mut random: Random) -> usize {
     let mut faults = 0;
     tokio::time::sleep(Duration::from_millis(500)).await;
     flush_and_restore(redis, gateways).await;
     while !world.is_over.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(100 + random.below(400))).await;
+        // A hundred faults or so in a run.
+        tokio::time::sleep(Duration::from_millis(100 + random.below(scaled(400, 2_000) as u64))).await;
         match random.below(50) {
             0 => flush_and_restore(redis, gateways).await,
             1..10 => {
@@ -215,7 +236,7 @@ async fn final_reads(world: &World, gateways: &[Gateway]) -> Vec<Op> {
             let id = format!("s{server}");
             let shown = listed.as_array().unwrap().iter().find(|shown| shown["server_id"] == id.as_str());
             let name = shown.map(|shown| shown["server_name"].as_str().expect("a name").to_owned());
-            reads.push(Op { server, act: Act::Read(name), begun, ended, done: Done::Yes });
+            reads.push(Op { server, writer: WRITERS, act: Act::Read(name), begun, ended, done: Done::Yes });
         }
     }
     reads

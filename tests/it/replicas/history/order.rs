@@ -29,8 +29,10 @@ pub enum Done {
 #[derive(Clone, Debug)]
 pub struct Op {
     pub server: u64,
+    pub writer: usize,
     pub act: Act,
     pub begun: Duration,
+    /// Of one that was left open: until when it can have happened.
     pub ended: Duration,
     pub done: Done,
 }
@@ -43,9 +45,7 @@ pub fn contradiction(ops: &[Op]) -> Option<String> {
     let mut moments: Vec<(Duration, bool, usize)> = Vec::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.done != Done::Untouched) {
         moments.push((op.begun, false, at));
-        if op.done != Done::Open {
-            moments.push((op.ended, true, at));
-        }
+        moments.push((op.ended, true, at));
     }
     moments.sort();
     let mut under_way = BTreeSet::new();
@@ -55,7 +55,10 @@ pub fn contradiction(ops: &[Op]) -> Option<String> {
             under_way.insert(at);
             continue;
         }
-        let happened = close(&possible, &under_way, ops).into_iter().filter(|(_, done)| done.contains(&at));
+        // What was left open need not have happened.
+        let is_open = ops[at].done == Done::Open;
+        let happened = close(&possible, &under_way, ops);
+        let happened = happened.into_iter().filter(|(_, done)| is_open || done.contains(&at));
         let next: BTreeSet<Possible> = happened
             .map(|(value, mut done)| {
                 done.remove(&at);
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     fn op(act: Act, begun: u64, ended: u64, done: Done) -> Op {
-        Op { server: 0, act, begun: Duration::from_millis(begun), ended: Duration::from_millis(ended), done }
+        Op { server: 0, writer: 0, act, begun: Duration::from_millis(begun), ended: Duration::from_millis(ended), done }
     }
 
     /// A checker that finds nothing proves nothing.
@@ -123,9 +126,14 @@ mod tests {
             ("resurrected", vec![made.clone(), delete(3, 4, Done::Yes), read(Some("a"), 5)], false),
             ("deleted", vec![made.clone(), delete(3, 4, Done::Yes), read(None, 5)], true),
             ("not done, and there", vec![create("a", 1, 2, Done::Untouched), read(Some("a"), 5)], false),
-            ("open, and there", vec![create("a", 1, 2, Done::Open), read(Some("a"), 5)], true),
-            ("open, and not there", vec![create("a", 1, 2, Done::Open), read(None, 5)], true),
-            ("open, and done later", vec![create("a", 1, 2, Done::Open), read(None, 5), read(Some("a"), 8)], true),
+            ("open, and there", vec![create("a", 1, 9, Done::Open), read(Some("a"), 5)], true),
+            ("open, and not there", vec![create("a", 1, 9, Done::Open), read(None, 5)], true),
+            ("open, and done later", vec![create("a", 1, 9, Done::Open), read(None, 5), read(Some("a"), 8)], true),
+            (
+                "open, and done much later",
+                vec![create("a", 1, 4, Done::Open), read(None, 5), read(Some("a"), 8)],
+                false,
+            ),
             ("at the same time", vec![create("a", 1, 9, Done::Yes), delete(2, 8, Done::Yes), read(None, 10)], true),
             ("replicas differ", vec![made, read(Some("a"), 5), read(None, 8)], false),
         ];
