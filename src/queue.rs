@@ -30,14 +30,16 @@ use tollbridge_filters::surface::oliverye;
 use tollbridge_filters::surface::view::View;
 use work::Work;
 
-/// Between two looks where nothing was found.
+/// Between two looks where nothing was found: longer and longer.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(400);
 
 /// So many are claimed in one step, that Redis is not held up by it.
 const CLAIMED_MAX: u32 = 16;
 
 /// How often it is told what there is.
 const TELL_EVERY: Duration = Duration::from_secs(20);
+const TELL_AGAIN: Duration = Duration::from_secs(2);
 
 pub struct Consumer {
     gateway: Arc<Gateway>,
@@ -84,11 +86,15 @@ impl Consumer {
     }
 
     async fn keep_claiming(self: &Arc<Consumer>) {
+        let mut again = LOOK_AGAIN;
         loop {
             let slots = self.free_slots().await;
-            if self.claim(slots).await == 0 {
-                tokio::time::sleep(LOOK_AGAIN).await;
+            if self.claim(slots).await > 0 {
+                again = LOOK_AGAIN;
+                continue;
             }
+            tokio::time::sleep(again).await;
+            again = (again * 2).min(LOOK_AGAIN_MAX);
         }
     }
 
@@ -185,8 +191,12 @@ impl Consumer {
     /// For whoever pushes jobs and wants to know what there is.
     async fn keep_telling(&self) {
         loop {
-            let is_told = self.may_begin() && self.tell().await;
-            tokio::time::sleep(if is_told { TELL_EVERY } else { LOOK_AGAIN }).await;
+            let again = match self.may_begin() {
+                false => LOOK_AGAIN,
+                true if self.tell().await => TELL_EVERY,
+                true => TELL_AGAIN,
+            };
+            tokio::time::sleep(again).await;
         }
     }
 

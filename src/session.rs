@@ -62,6 +62,8 @@ pub struct Upstreams {
     level: Mutex<Option<String>>,
     /// The resources whose changes the client wants to hear of, with the servers that have them.
     subscribed: Mutex<HashMap<String, ServerId>>,
+    /// Those that it does not want any more, where others do not know that yet.
+    unsubscribed: Mutex<BTreeSet<String>>,
     news: watch::Sender<News>,
     /// The servers whose streams are read, or were found not to be there.
     heeded: Mutex<BTreeSet<ServerId>>,
@@ -204,6 +206,7 @@ impl Upstreams {
             under_way: Mutex::default(),
             level: Mutex::default(),
             subscribed: Mutex::default(),
+            unsubscribed: Mutex::default(),
             news: watch::Sender::default(),
             heeded: Mutex::default(),
             broken: Mutex::default(),
@@ -277,6 +280,7 @@ impl Upstreams {
     /// A server has taken a subscription.
     pub fn subscribe(&self, uri: &str, server: &ServerId) {
         if self.may_subscribe(uri) {
+            lock(&self.unsubscribed).remove(uri);
             lock(&self.subscribed).insert(uri.to_owned(), server.clone());
         }
     }

@@ -195,7 +195,7 @@ pub(super) async fn open(
     let place = upstreams.at(&pool.server.id);
     let late = || Stop::Failed(Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) });
     let turn = tokio::time::timeout_at(deadline.at().into(), place.turn()).await.map_err(|_| late())?;
-    if place.has_given_way() && !may_reopen {
+    if !may_reopen && place.has_given_way() {
         return Err(Stop::Rejected(Rejection::SessionNotFound));
     }
     if let Some(opened) = place.opened() {

@@ -27,6 +27,14 @@ pub enum Whose {
     Theirs(Opened),
 }
 
+/// How much is to be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Much {
+    Everything,
+    /// What is not kept yet.
+    TheRest,
+}
+
 impl Upstreams {
     /// Brings what is known here to what is kept.
     pub async fn refresh(&self) -> Result<(), Rejection> {
@@ -83,11 +91,14 @@ impl Upstreams {
             }
         }
         // What is known here and not kept yet must not be undone by what is kept.
+        let mut subscribed = lock(&self.subscribed);
         if !self.is_unsaved.load(Ordering::Relaxed) {
-            lock(&self.subscribed).clear();
+            subscribed.clear();
             *lock(&self.level) = half.level.or(self.level());
         }
-        lock(&self.subscribed).extend(half.subscribed);
+        let unsubscribed = lock(&self.unsubscribed);
+        subscribed.extend(half.subscribed.into_iter().filter(|(uri, _)| !unsubscribed.contains(uri)));
+        drop((subscribed, unsubscribed));
         if is_new {
             self.news.send_modify(|news| news.opened += 1);
         }
@@ -102,35 +113,50 @@ impl Upstreams {
         }
     }
 
-    /// Keeps what the store does not have: it was away, or has lost it.
-    pub(super) async fn save(&self) -> Result<(), Unanswered> {
+    /// Keeps what the store does not have: it was away, or has forgotten everything.
+    pub(super) async fn save(&self, much: Much) -> Result<(), Unanswered> {
         let Some(share) = &self.share else { return Ok(()) };
-        let saved = self.save_all(share).await;
-        self.is_unsaved.store(saved.is_err(), Ordering::Relaxed);
-        share.shared.is_behind.fetch_or(saved.is_err(), Ordering::Relaxed);
+        // What is changed from now on is looked at again.
+        let is_unsaved = self.is_unsaved.swap(false, Ordering::Relaxed) || much == Much::Everything;
+        let saved = self.save_all(share, is_unsaved).await;
+        if saved.is_err() {
+            self.is_unsaved.store(true, Ordering::Relaxed);
+            share.shared.is_behind.store(true, Ordering::Relaxed);
+        }
         saved
     }
 
-    async fn save_all(&self, Share { shared, key }: &Share) -> Result<(), Unanswered> {
+    async fn save_all(&self, Share { shared, key }: &Share, is_unsaved: bool) -> Result<(), Unanswered> {
         for (server, place) in self.servers() {
             let Some(opened) = place.opened() else { continue };
             if let Settled::Replaced(theirs) = shared.claim(*key, &server, &opened, place.lost()).await? {
                 self.give_way(server, opened, theirs);
             }
         }
-        if self.is_unsaved.load(Ordering::Relaxed) {
-            if let Some(level) = self.level() {
-                shared.set_level(*key, &level).await?;
-            }
-            let subscribed: Vec<_> = lock(&self.subscribed).clone().into_iter().collect();
-            for (uri, server) in subscribed {
-                shared.subscribe(*key, &uri, Some(&server)).await?;
-            }
+        if is_unsaved {
+            self.save_wishes(shared, *key).await?;
         }
         match self.seat() {
             0 => Ok(()),
             number => shared.sit_again(*key, number).await,
         }
+    }
+
+    /// What the client has asked for.
+    async fn save_wishes(&self, shared: &Shared, key: SessionKey) -> Result<(), Unanswered> {
+        if let Some(level) = self.level() {
+            shared.set_level(key, &level).await?;
+        }
+        let unsubscribed: Vec<String> = lock(&self.unsubscribed).iter().cloned().collect();
+        for uri in unsubscribed {
+            shared.subscribe(key, &uri, None).await?;
+            lock(&self.unsubscribed).remove(&uri);
+        }
+        let subscribed: Vec<_> = lock(&self.subscribed).clone().into_iter().collect();
+        for (uri, server) in subscribed {
+            shared.subscribe(key, &uri, Some(&server)).await?;
+        }
+        Ok(())
     }
 
     /// Whether nobody uses it any more, at any replica: then everything of it is here, to be closed.
@@ -151,7 +177,11 @@ impl Upstreams {
         if server.is_some() && !self.may_subscribe(uri) {
             return;
         }
-        self.note(shared.subscribe(*key, uri, server).await);
+        let kept = shared.subscribe(*key, uri, server).await;
+        if kept.is_err() && server.is_none() && lock(&self.subscribed).contains_key(uri) {
+            lock(&self.unsubscribed).insert(uri.to_owned());
+        }
+        self.note(kept);
     }
 
     pub async fn keep_level(&self, level: &str) {

@@ -177,7 +177,8 @@ impl Shared {
 
     /// Whether the store remembers what it was told.
     pub async fn remembers(&self) -> Result<bool, Unanswered> {
-        let found = self.keyspace.memory(&self.replica).await?;
+        let spare: [u8; 8] = random(|bytes| bytes);
+        let found = self.keyspace.memory(&format!("{:016x}", u64::from_be_bytes(spare))).await?;
         let before = lock(&self.memory).replace(found.clone());
         Ok(before.is_none_or(|before| before == found))
     }

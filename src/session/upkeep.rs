@@ -1,6 +1,7 @@
 //! Keeping up with other replicas: what they say of sessions, what was missed, and what a replica that is gone
 //! has left.
 
+use super::share::Much;
 use super::shared::News;
 use super::{Opened, Sessions, Share, Shared, Upstreams, lock};
 use futures_util::{StreamExt, stream};
@@ -67,7 +68,7 @@ impl Sessions {
         saving
             .for_each_concurrent(AT_ONCE, async |(_, upstreams)| {
                 // What fails is tried again with the next beat.
-                let _ = upstreams.save().await;
+                let _ = upstreams.save(Much::Everything).await;
             })
             .await;
     }
@@ -100,7 +101,7 @@ impl Sessions {
 
     async fn save_unsaved(&self) {
         for (_, upstreams) in self.all_shared() {
-            if upstreams.is_unsaved.load(Ordering::Relaxed) && upstreams.save().await.is_err() {
+            if upstreams.is_unsaved.load(Ordering::Relaxed) && upstreams.save(Much::TheRest).await.is_err() {
                 return;
             }
         }

@@ -35,8 +35,8 @@ if refused and poison == '' then
   poison = cjson.encode({message = job.message, list = job.list, reason = reason, at = now_ms() / 1000})
 end
 if poison ~= '' then
-  redis.call('LPUSH', KEYS[3], poison)
-  redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
+  try('LPUSH', KEYS[3], poison)
+  try('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
 end
 drop(ARGV[1])
 return refused and 2 or 1

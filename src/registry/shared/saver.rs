@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 pub(super) struct Saver {
     /// `None`: there is none, or it is being written.
     disk: Option<Disk>,
-    writing: Option<JoinHandle<(Disk, io::Result<()>)>>,
+    writing: Option<JoinHandle<(Disk, bool, io::Result<()>)>>,
     is_saved: bool,
     /// Whether what is on the disk is to be kept beside what comes: an operator has decided otherwise.
     keeps_before: bool,
@@ -39,8 +39,9 @@ impl Saver {
     pub(super) async fn save(&mut self, version: &Version, rows: &Rows, is_seen: bool) {
         if let Some(writing) = self.writing.take_if(|writing| writing.is_finished()) {
             // It cannot be cancelled, and nothing in it panics.
-            let Ok((disk, written)) = writing.await else { return };
+            let Ok((disk, keeps_before, written)) = writing.await else { return };
             self.disk = Some(disk);
+            self.keeps_before |= keeps_before;
             self.note(written);
         }
         if self.is_saved && !is_seen {
@@ -51,12 +52,14 @@ impl Saver {
         let keeps_before = std::mem::take(&mut self.keeps_before);
         self.is_saved = true;
         self.writing = Some(tokio::task::spawn_blocking(move || {
-            let written = match &last {
-                Some(_) if keeps_before && disk.set_aside().is_err() => Err(io::Error::other("it cannot be set aside")),
+            // Nothing is written over what is to be kept.
+            let aside = if keeps_before { disk.set_aside() } else { Ok(()) };
+            let is_kept = aside.is_ok();
+            let written = aside.and_then(|()| match &last {
                 Some(last) => disk.write(last),
                 None => disk.touch(),
-            };
-            (disk, written)
+            });
+            (disk, keeps_before && !is_kept, written)
         }));
     }
 

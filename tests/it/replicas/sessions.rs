@@ -314,6 +314,31 @@ async fn what_happened_without_redis_is_settled_afterwards() {
     assert!(stage.redis.dump().contains("level"), "what was asked for is kept");
 }
 
+/// Redis forgets everything, and nobody's connection breaks: it is given back what is known.
+#[tokio::test]
+async fn a_store_that_forgets_is_reminded() {
+    let stage = Stage::set(2).await;
+    assert_eq!(stage.status(0, "a__say").await, 200);
+    for message in [
+        legacy_request("5", "logging/setLevel", r#"{"level":"debug"}"#),
+        legacy_request("6", "resources/subscribe", r#"{"uri":"test://a"}"#),
+    ] {
+        stage.send(0, &message).await;
+    }
+    let fields = || {
+        let dump = stage.redis.dump();
+        ["o:a", "level"].iter().filter(|field| dump.contains(*field)).count()
+    };
+    eventually("it is kept", 5, || async { (fields() == 2).then_some(()) }).await;
+    // It remembers itself by something.
+    eventually("it has been looked at", 5, || async { stage.redis.dump().contains("{ses}:memory").then_some(()) })
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.redis.cli(&["FLUSHALL"]);
+    eventually("it is kept again", 5, || async { (fields() == 2).then_some(()) }).await;
+    assert_eq!(stage.status(1, "a__say").await, 200);
+}
+
 /// The process that takes over asks Redis, like any other replica.
 #[tokio::test]
 async fn a_process_that_takes_over_goes_on_with_every_session() {
