@@ -81,7 +81,9 @@ async fn the_primary_that_sentinels_know() {
 
 #[tokio::test]
 async fn a_cluster() {
-    let redis = Redis::start_with(&["--cluster-enabled", "yes"]).await;
+    // Left out, it would be one that a client may have.
+    let bus = free_port().to_string();
+    let redis = Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await;
     redis.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     eventually("it is whole", 10, || async {
         redis.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
