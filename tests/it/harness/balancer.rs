@@ -59,13 +59,7 @@ fn write(directory: &std::path::Path, port: u16, gateways: &[u16], patience: usi
 impl Drop for Balancer {
     fn drop(&mut self) {
         // Its workers end with the master only if that is asked to.
-        self.process.signal("TERM");
-        for _ in 0..100 {
-            if self.process.ended().is_some() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        self.process.terminate();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

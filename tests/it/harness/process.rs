@@ -34,6 +34,12 @@ impl Process {
         self.0.try_wait().expect("its state can be read")
     }
 
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(&mut self) {
+        self.signal("TERM");
+        let _ = self.0.wait();
+    }
+
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -1,7 +1,6 @@
 //! The ledger of jobs: two replicas, of which one is killed every second. Nothing is lost, and nothing done twice.
 
 use super::stage::{Stage, call};
-use crate::harness::gateway::Gateway;
 use crate::harness::recorder::Reply;
 use crate::harness::{eventually, scaled};
 use redis::aio::MultiplexedConnection;
@@ -31,9 +30,12 @@ async fn every_job_is_answered_once_and_no_call_is_made_twice() {
             pushed.store(true, Ordering::Relaxed);
         },
         async {
+            let mut pace = tokio::time::interval_at(tokio::time::Instant::now() + KILL_EVERY, KILL_EVERY);
+            pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while !pushed.load(Ordering::Relaxed) {
                 for gateway in &mut gateways {
-                    kill(gateway).await;
+                    pace.tick().await;
+                    gateway.restart().await;
                     *kills.lock().await += 1;
                 }
             }
@@ -43,8 +45,13 @@ async fn every_job_is_answered_once_and_no_call_is_made_twice() {
         (replies(&mut connection.clone()).await.len() >= jobs).then_some(())
     })
     .await;
-    // Whatever else would come, comes now.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Whoever has something to say still has it in flight.
+    eventually("nothing is under way any more", 30, || async {
+        let under_way = gateways[0].sample("tollbridge_queue_in_flight").await
+            + gateways[1].sample("tollbridge_queue_in_flight").await;
+        (under_way == 0.0 && stage.redis.cli(&["HLEN", "tb:queue:jobs"]).trim() == "0").then_some(())
+    })
+    .await;
     let tally = count(&stage, &mut connection, jobs).await;
     let kills = kills.into_inner();
     println!("{jobs} jobs, {kills} kills: {tally:?}");
@@ -80,11 +87,6 @@ async fn push(connection: &mut MultiplexedConnection, jobs: usize, pace: Duratio
         let list = lists[number % lists.len()];
         let _: i64 = redis::cmd("LPUSH").arg(list).arg(message.to_string()).query_async(connection).await.unwrap();
     }
-}
-
-async fn kill(gateway: &mut Gateway) {
-    tokio::time::sleep(KILL_EVERY).await;
-    gateway.restart().await;
 }
 
 async fn replies(connection: &mut MultiplexedConnection) -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::harness::{eventually, scaled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Servers and gateways before them.
@@ -57,17 +58,19 @@ async fn a_replica_that_is_killed_takes_with_it_what_it_was_serving() {
     let mut stage = Stage::set("").await;
     let (rounds, clients) = (scaled(3, 50), 6);
     let load = Load::start(&stage.ports(), clients).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let ports = stage.ports();
+    load.has_called(&ports, Instant::now(), 200).await;
     let mut deaths = Vec::new();
     for round in 0..rounds {
         let victim = &mut stage.gateways[round % 3];
         let under_way = load.under_way.load(Ordering::SeqCst);
         victim.process.kill();
-        deaths.push((victim.port, Instant::now(), under_way));
+        let died = Instant::now();
+        deaths.push((victim.port, died, under_way));
         // What begins a second later succeeds, while one of three is still gone.
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        load.has_called(&ports, died + Duration::from_secs(1), 100).await;
         victim.start_again().await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        load.has_called(&[victim.port], Instant::now(), 20).await;
     }
     let calls = load.end().await;
     let failed: Vec<&Call> = calls.iter().filter(|call| call.failed.is_some()).collect();
@@ -94,8 +97,13 @@ async fn a_replica_that_is_killed_takes_with_it_what_it_was_serving() {
 }
 
 /// Tells the balancer of every change of readiness, as Kubernetes does with a Service.
-async fn keep_leading(balancer: &Balancer, admin: Vec<(u16, u16)>, is_over: &AtomicBool) {
-    let mut before = Vec::new();
+async fn keep_leading(
+    balancer: &Balancer,
+    admin: Vec<(u16, u16)>,
+    led_to: watch::Sender<Vec<u16>>,
+    is_over: &AtomicBool,
+) {
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
     while !is_over.load(Ordering::SeqCst) {
         let mut ready = Vec::new();
         for (port, admin) in &admin {
@@ -104,11 +112,11 @@ async fn keep_leading(balancer: &Balancer, admin: Vec<(u16, u16)>, is_over: &Ato
                 ready.push(*port);
             }
         }
-        if ready != before && !ready.is_empty() {
+        if ready != *led_to.borrow() && !ready.is_empty() {
             balancer.lead_to(&ready);
-            before = ready;
+            led_to.send_replace(ready);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        pace.tick().await;
     }
 }
 
@@ -134,6 +142,7 @@ async fn nobody_notices_that_all_replicas_are_replaced() {
         followers.spawn(follow(Arc::clone(&world), wants));
     }
     let is_over = AtomicBool::new(false);
+    let (led_to, mut leads) = watch::channel(Vec::new());
     let admin = stage.gateways.iter().map(|gateway| (gateway.port, gateway.admin_port)).collect();
     let replacing = async {
         for restart in 0..restarts {
@@ -141,18 +150,20 @@ async fn nobody_notices_that_all_replicas_are_replaced() {
             gateway.process.signal("TERM");
             gateway.ended(40).await;
             gateway.start_again().await;
-            // Until it is led to again.
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            let port = gateway.port;
+            leads.wait_for(|ports| ports.contains(&port)).await.expect("somebody leads");
+            load.has_called(&[balancer.port], Instant::now(), 100).await;
         }
         is_over.store(true, Ordering::SeqCst);
     };
     let emitting = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
         while !is_over.load(Ordering::SeqCst) {
             world.sources.iter().for_each(Source::emit);
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pace.tick().await;
         }
     };
-    tokio::join!(keep_leading(&balancer, admin, &is_over), replacing, emitting);
+    tokio::join!(keep_leading(&balancer, admin, led_to, &is_over), replacing, emitting);
     let calls = load.end().await;
     world.silent.store(true, Ordering::Relaxed);
     let mut tally = Tally::default();

@@ -40,6 +40,16 @@ struct World {
     is_over: AtomicBool,
 }
 
+impl World {
+    /// Waits until so many more operations have ended, or none is left.
+    async fn goes_on(&self, operations: u64) {
+        let ended = || self.log.lock().unwrap().len() as u64;
+        let wanted = ended() + operations;
+        let is_there = || async { (ended() >= wanted || self.is_over.load(Ordering::SeqCst)).then_some(()) };
+        eventually("operations go on", 60, is_there).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_fit_one_order() {
     for seed in 0..scaled(1, 5) as u64 {
@@ -85,6 +95,9 @@ async fn run(seed: u64, operations: usize) {
 async fn write(world: Arc<World>, port: u16, writer: usize, mut random: Random) {
     let mut client = None;
     let mut number = 0;
+    // Whoever is refused does not ask all the time.
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while world.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
         number += 1;
         let (server, value) = (random.below(SERVERS), format!("w{writer}-{number}"));
@@ -99,7 +112,7 @@ async fn write(world: Arc<World>, port: u16, writer: usize, mut random: Random) 
         let is_refused = matches!(op.done, Done::Open | Done::Untouched);
         world.log.lock().unwrap().push(op);
         if is_refused {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pace.tick().await;
         }
     }
 }
@@ -162,25 +175,26 @@ fn bound_open(log: &mut [Op]) {
 /// Faults one after the other until everything is written; gives how many.
 async fn go_wrong(world: &World, redis: &mut Redis, gateways: &[Gateway], mut random: Random) -> usize {
     let mut faults = 0;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.goes_on(50).await;
     flush_and_restore(redis, gateways).await;
     while !world.is_over.load(Ordering::SeqCst) {
         // A hundred faults or so in a run.
-        tokio::time::sleep(Duration::from_millis(100 + random.below(scaled(400, 2_000) as u64))).await;
+        world.goes_on(20 + random.below(scaled(200, 1_200) as u64)).await;
         match random.below(50) {
             0 => flush_and_restore(redis, gateways).await,
             1..10 => {
                 redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-                tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
+                world.goes_on(random.below(50)).await;
                 redis.cli(&["REPLICAOF", "NO", "ONE"]);
             }
             10..20 => {
                 redis.kill();
-                tokio::time::sleep(Duration::from_millis(random.below(500))).await;
+                world.goes_on(random.below(50)).await;
                 redis.start_again().await;
             }
             20..30 => {
                 redis.signal("STOP");
+                // How long it hangs is what differs: nobody is answered meanwhile.
                 tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
                 redis.signal("CONT");
             }

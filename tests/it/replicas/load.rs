@@ -1,5 +1,6 @@
 //! Clients that call without a pause, and a ledger of what became of each call.
 
+use crate::harness::eventually;
 use crate::harness::gateway::KEY;
 use crate::harness::http::{Client, Response};
 use crate::harness::messages::{call, initialize_with, legacy_call};
@@ -58,6 +59,13 @@ impl Load {
         load
     }
 
+    /// Waits until so many calls that begin from then on, at one of these ports, have ended.
+    pub async fn has_called(&self, ports: &[u16], since: Instant, count: usize) {
+        let is_meant = |call: &&Call| call.begun >= since && ports.contains(&call.port);
+        let enough = || async { (self.calls.lock().unwrap().iter().filter(is_meant).count() >= count).then_some(()) };
+        eventually("calls go on", 20, enough).await;
+    }
+
     pub async fn end(&self) -> Vec<Call> {
         self.is_over.store(true, Ordering::SeqCst);
         std::mem::take(&mut *self.clients.lock().await).join_all().await;
@@ -99,7 +107,7 @@ impl Load {
             if let Ok(client) = Client::connect(port).await {
                 return (client, port);
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
         unreachable!("somebody listens some day")
     }

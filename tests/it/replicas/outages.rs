@@ -33,7 +33,8 @@ async fn what_is_known_goes_on_without_redis() {
         redis.kill();
         let away = Duration::from_secs(scaled(5, 60) as u64);
         let (first, second, ()) = tokio::join!(call_for(&gateways[0], away), call_for(&gateways[1], away), async {
-            tokio::time::sleep(away / 4).await;
+            let is_away = || async { (gateways[0].sample("tollbridge_store_up").await == 0.0).then_some(()) };
+            eventually("it is noticed", 5, is_away).await;
             refuses_writes(&gateways[0]).await;
         });
         assert!(first > 100 && second > 100, "round {round}: {first} and {second} calls");
