@@ -36,8 +36,10 @@
 //!
 //! 1. Only `proxy`, `upstream`, `server`, `control`, `admin` name Pingora; only `redis` and the files of that
 //!    name name the crate of that name. `filters` names nothing of ours.
-//! 2. No request but a change waits for anything but its own upstream: what else it needs is in memory. The
-//!    first one of a session that another replica has opened waits for Redis. Redis down means stale, never dead.
+//! 2. No request but a change waits for anything but its own upstream: what else it needs is in memory. Where
+//!    replicas share sessions, Redis is asked for one that is not known here (3 s at most), when a session with a
+//!    server or a client's stream is opened (half a second), and when a session ends. Redis down means stale,
+//!    never dead.
 //! 3. `filters` has no clock, no I/O, no spawn, no globals: time and randomness are arguments.
 //! 4. No route but Pass without a `Principal`; what is listed can be called: both ask `permit`.
 //! 5. One file, `reply`, turns reasons into wire answers. A server's JSON-RPC errors pass unchanged;
