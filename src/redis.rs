@@ -109,24 +109,12 @@ impl Wire {
     /// Runs a script as one step.
     pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>, most: Duration) -> Result<T, Unanswered> {
         let mut link = self.link().ok_or(Unanswered::Down)?;
-        let asked = async {
-            match &mut link {
-                Link::Node(connection) => script.invoke_async(connection).await,
-                Link::Cluster(connection) => script.invoke_async(connection).await,
-            }
-        };
-        self.judge(tokio::time::timeout(most, asked).await.ok(), most)
+        self.judge(tokio::time::timeout(most, script.invoke_async(&mut link)).await.ok(), most)
     }
 
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd, most: Duration) -> Result<T, Unanswered> {
         let mut link = self.link().ok_or(Unanswered::Down)?;
-        let asked = async {
-            match &mut link {
-                Link::Node(connection) => command.query_async(connection).await,
-                Link::Cluster(connection) => command.query_async(connection).await,
-            }
-        };
-        self.judge(tokio::time::timeout(most, asked).await.ok(), most)
+        self.judge(tokio::time::timeout(most, command.query_async(&mut link)).await.ok(), most)
     }
 
     fn link(&self) -> Option<Link> {

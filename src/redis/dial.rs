@@ -6,8 +6,8 @@ use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
-    RedisResult, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
 };
 use std::time::Duration;
 
@@ -90,15 +90,38 @@ impl Dialler {
     }
 }
 
+impl ConnectionLike for Link {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Link::Node(connection) => connection.req_packed_command(command),
+            Link::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Link::Node(connection) => connection.req_packed_commands(commands, offset, count),
+            Link::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Link::Node(connection) => connection.get_db(),
+            Link::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
 impl Link {
     /// Whether somebody is there who takes changes; else why not.
     pub(super) async fn check(&self) -> Result<(), String> {
-        let mut ping = redis::cmd("PING");
-        let ping = ping.take();
-        let answered = match self.clone() {
-            Link::Node(mut connection) => connection.req_packed_command(&ping).await,
-            Link::Cluster(mut connection) => connection.req_packed_command(&ping).await,
-        };
+        let answered: RedisResult<Value> = redis::cmd("PING").query_async(&mut self.clone()).await;
         // An ACL may forbid to ping.
         if let Some(why) = answered.err().filter(redis::RedisError::is_io_error) {
             return Err(why.to_string());
@@ -110,9 +133,9 @@ impl Link {
     /// change tells.
     async fn is_replica(&self) -> bool {
         let Link::Node(mut connection) = self.clone() else { return false };
-        let role: RedisResult<Vec<redis::Value>> = redis::cmd("ROLE").query_async(&mut connection).await;
+        let role: RedisResult<Vec<Value>> = redis::cmd("ROLE").query_async(&mut connection).await;
         let role = role.ok().and_then(|role| role.into_iter().next());
-        matches!(role, Some(redis::Value::BulkString(name)) if name == b"slave")
+        matches!(role, Some(Value::BulkString(name)) if name == b"slave")
     }
 }
 
