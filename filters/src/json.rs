@@ -1,6 +1,9 @@
 //! JSON, scanned once without building anything: strict syntax (RFC 8259), bounded depth, and the
 //! places of what we want to read. What is not read stays the bytes that came.
 
+mod plain;
+
+use memchr::memchr;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -33,6 +36,12 @@ pub struct Scanner<'t> {
     takes_lone_surrogates: bool,
 }
 
+/// The place of a string with its quotes, and whether what it says differs from what is written there.
+struct Quoted {
+    place: Span,
+    escapes: bool,
+}
+
 impl<'t> Scanner<'t> {
     pub fn new(text: &'t str) -> Scanner<'t> {
         Scanner { text, at: 0, depth: 0, depth_max: DEPTH_MAX, takes_lone_surrogates: false }
@@ -59,6 +68,10 @@ impl<'t> Scanner<'t> {
         &mut self,
         mut each: impl FnMut(&mut Self, Cow<'t, str>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
+        self.members(|scanner, key| each(scanner, scanner.key(&key)))
+    }
+
+    fn members(&mut self, mut each: impl FnMut(&mut Self, Quoted) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.open(b'{')?;
         if self.closes(b'}') {
             return Ok(());
@@ -68,7 +81,7 @@ impl<'t> Scanner<'t> {
             let key = self.string()?;
             self.skip_space();
             self.take(b':', "expected a colon")?;
-            each(self, unquote(self.slice(&key)))?;
+            each(self, key)?;
             if !self.goes_on(b'}')? {
                 return Ok(());
             }
@@ -93,16 +106,20 @@ impl<'t> Scanner<'t> {
     pub fn value(&mut self) -> Result<Span, Malformed> {
         self.skip_space();
         let start = self.at;
-        match self.byte() {
-            Some(b'{') => self.object(|scanner, _| scanner.value().map(drop))?,
-            Some(b'[') => self.array(|scanner| scanner.value().map(drop))?,
-            Some(b'"') => self.string().map(|_| ())?,
-            Some(b't') => self.word("true")?,
-            Some(b'f') => self.word("false")?,
-            Some(b'n') => self.word("null")?,
-            _ => self.number()?,
-        }
+        self.pass()?;
         Ok(start..self.at)
+    }
+
+    fn pass(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'{') => self.members(|scanner, _| scanner.pass()),
+            Some(b'[') => self.array(Self::pass),
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => self.number(),
+        }
     }
 
     /// Nothing but white space may follow.
@@ -135,21 +152,32 @@ impl<'t> Scanner<'t> {
         self.take(b',', "expected a comma or the end of the object or array").map(|()| true)
     }
 
-    /// The place of a string with its quotes.
-    fn string(&mut self) -> Result<Span, Malformed> {
+    fn string(&mut self) -> Result<Quoted, Malformed> {
         let start = self.at;
         self.take(b'"', "expected a string")?;
+        let mut escapes = false;
         loop {
+            self.at += plain::run(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(start..self.at);
+                    return Ok(Quoted { place: start..self.at, escapes });
                 }
-                Some(b'\\') => self.escape()?,
-                Some(0x20..) => self.at += 1,
+                Some(b'\\') => {
+                    escapes = true;
+                    self.escape()?;
+                }
                 Some(_) => return Err(self.wrong("control character in a string")),
                 None => return Err(self.wrong("unfinished string")),
             }
+        }
+    }
+
+    fn key(&self, key: &Quoted) -> Cow<'t, str> {
+        let Quoted { place, escapes } = key;
+        match escapes {
+            true => unquote(self.slice(place)),
+            false => Cow::Borrowed(self.slice(&(place.start + 1..place.end - 1))),
         }
     }
 
@@ -266,12 +294,22 @@ impl<'t> Scanner<'t> {
 /// The text of a scanned string; `raw` has its quotes. Borrowed unless it holds an escape.
 pub fn unquote(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
-    if inner.contains('\\') { Cow::Owned(serde_json::from_str(raw).unwrap_or_default()) } else { Cow::Borrowed(inner) }
+    match memchr(b'\\', inner.as_bytes()) {
+        Some(_) => Cow::Owned(serde_json::from_str(raw).unwrap_or_default()),
+        None => Cow::Borrowed(inner),
+    }
 }
 
 /// A string as JSON text, with its quotes.
 pub fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    if plain::run(text.as_bytes()) < text.len() {
+        return serde_json::Value::from(text).to_string();
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    quoted.push_str(text);
+    quoted.push('"');
+    quoted
 }
 
 /// The place of the value under a path of keys; a key that stands twice on the way is an error,
