@@ -1,13 +1,14 @@
 //! Authentication: the only maker of a [`Principal`].
 
+mod keys;
+
 use crate::permit::{Grant, Groups};
 use crate::rejection::Rejection;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use keys::Keys;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// SHA-256 of a key. Keys are random and long, so a slow hash would buy nothing.
 pub type KeyDigest = [u8; 32];
@@ -81,7 +82,7 @@ impl Principal {
 pub enum Keyring {
     /// No keys are configured, which only a loopback listener allows: everybody is `anonymous`.
     Open(Principal),
-    Keys(HashMap<KeyDigest, (KeyDigest, Principal)>),
+    Keys(Keys),
 }
 
 impl Keyring {
@@ -91,11 +92,7 @@ impl Keyring {
             let groups = strangers;
             return Keyring::Open(Principal::new("anonymous".to_owned(), Role::User, Grant::Every, groups));
         }
-        let entry = |record: &KeyRecord| {
-            let principal = Principal::new(record.id.clone(), record.role, record.grant.clone(), record.groups.clone());
-            (record.digest, (record.digest, principal))
-        };
-        Keyring::Keys(records.iter().map(entry).collect())
+        Keyring::Keys(Keys::new(records))
     }
 
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Rejection> {
@@ -129,9 +126,7 @@ impl Keyring {
     pub fn named(&self, id: &str) -> Option<Principal> {
         match self {
             Keyring::Open(_) => None,
-            Keyring::Keys(keys) => {
-                keys.values().map(|(_, principal)| principal).find(|known| known.id() == id).cloned()
-            }
+            Keyring::Keys(keys) => keys.principals().find(|known| known.id() == id).cloned(),
         }
     }
 
@@ -144,7 +139,7 @@ impl Keyring {
     pub fn has_admins(&self) -> bool {
         match self {
             Keyring::Open(_) => false,
-            Keyring::Keys(keys) => keys.values().any(|(_, principal)| principal.role() == Role::Admin),
+            Keyring::Keys(keys) => keys.principals().any(|principal| principal.role() == Role::Admin),
         }
     }
 }
@@ -155,14 +150,9 @@ const ADMIN_KEY: &str = "x-admin-api-key";
 /// Headers that other systems have for a key, with or without `Bearer`.
 const OTHERS: [&str; 3] = ["x-litellm-api-key", "x-api-key", ADMIN_KEY];
 
-/// Digest first, for every token: the time until a "no" is the same for all of them. The map is
-/// keyed by what an attacker cannot choose (a hash), and the last word is a constant-time compare.
-fn look_up(keys: &HashMap<KeyDigest, (KeyDigest, Principal)>, token: &[u8]) -> Result<Principal, Rejection> {
-    let presented = digest(token);
-    match keys.get(&presented) {
-        Some((stored, principal)) if bool::from(stored.ct_eq(&presented)) => Ok(principal.clone()),
-        _ => Err(Rejection::UnknownKey),
-    }
+/// Digest first, for every token: the time until a "no" is the same for all of them.
+fn look_up(keys: &Keys, token: &[u8]) -> Result<Principal, Rejection> {
+    keys.find(digest(token)).cloned().ok_or(Rejection::UnknownKey)
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750, 2.1).
