@@ -6,8 +6,9 @@ use crate::jsonrpc::Envelope;
 use crate::rejection::Rejection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, GetAll};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 use std::borrow::Cow;
 
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
@@ -15,6 +16,25 @@ pub const SESSION_ID: &str = "mcp-session-id";
 pub const METHOD: &str = "mcp-method";
 pub const NAME: &str = "mcp-name";
 pub const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The same and others, ready to be looked up: a name that is text is read and lowered each time.
+pub(crate) mod field {
+    use http::HeaderName;
+
+    pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static(super::PROTOCOL_VERSION);
+    pub static SESSION_ID: HeaderName = HeaderName::from_static(super::SESSION_ID);
+    pub static METHOD: HeaderName = HeaderName::from_static(super::METHOD);
+    pub static NAME: HeaderName = HeaderName::from_static(super::NAME);
+    pub static LAST_EVENT_ID: HeaderName = HeaderName::from_static(super::LAST_EVENT_ID);
+    pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    /// Names an application session.
+    pub static SET: HeaderName = HeaderName::from_static("x-session-id");
+    /// Whose vocabulary a REST caller expects.
+    pub static COMPAT: HeaderName = HeaderName::from_static("x-mcp-compat");
+}
+
+/// How nearly every client of MCP writes that it takes JSON and events.
+const JSON_AND_EVENTS: &str = "application/json, text/event-stream";
 
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
 
@@ -29,7 +49,7 @@ pub struct MirroredParam {
 
 /// JSON in, JSON or an event stream out.
 pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
-    let json = single(headers, CONTENT_TYPE.as_str())?.is_some_and(|value| media_type(value) == "application/json");
+    let json = single(headers, &CONTENT_TYPE)?.is_some_and(|value| is_media(value, "application/json"));
     if !json || headers.contains_key(CONTENT_ENCODING) {
         return Err(Rejection::ContentType);
     }
@@ -40,11 +60,12 @@ pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
 /// `Mcp-Method` and `Mcp-Name` against what the body says.
 pub fn check_mirrors(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Rejection> {
     let method = envelope.method();
-    expect(headers, METHOD, Some(&method))?;
+    expect(headers.get_all(&field::METHOD), METHOD, Some(&method))?;
+    let names = || headers.get_all(&field::NAME);
     match mirrored_name(&method) {
-        Some(Mirrored::Name) => expect(headers, NAME, envelope.name().as_deref()),
-        Some(Mirrored::Uri) => expect(headers, NAME, envelope.uri().as_deref()),
-        Some(Mirrored::TaskId) => expect(headers, NAME, envelope.task_id().as_deref()),
+        Some(Mirrored::Name) => expect(names(), NAME, envelope.name().as_deref()),
+        Some(Mirrored::Uri) => expect(names(), NAME, envelope.uri().as_deref()),
+        Some(Mirrored::TaskId) => expect(names(), NAME, envelope.task_id().as_deref()),
         None => Ok(()),
     }
 }
@@ -74,7 +95,7 @@ pub fn check_params(headers: &HeaderMap, envelope: &Envelope, mirrored: &[Mirror
         match (value, headers.contains_key(&param.header)) {
             (None, false) => {}
             (None, true) => return Err(mismatch(&param.header, "is there although the argument is not")),
-            (Some(value), _) => expect(headers, &param.header, Some(&value))?,
+            (Some(value), _) => expect(headers.get_all(&param.header), &param.header, Some(&value))?,
         }
     }
     Ok(())
@@ -94,9 +115,7 @@ pub fn mirror(arguments: &str, mirrored: &[MirroredParam]) -> Result<Vec<(String
 /// Whether `text/event-stream` is named in `Accept`: `*/*` means JSON to a REST surface.
 pub fn names_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .any(|range| media_type(range) == "text/event-stream" && !is_unwanted(range))
+    values.flat_map(|value| value.split(',')).any(|range| is_media(range, "text/event-stream") && !is_unwanted(range))
 }
 
 /// Whether JSON is welcome where `Accept` names events.
@@ -112,8 +131,8 @@ fn is_unwanted(range: &str) -> bool {
 
 /// A body of a REST surface is JSON, whatever kind of it.
 pub fn check_rest_media(headers: &HeaderMap) -> Result<(), Rejection> {
-    let media = single(headers, CONTENT_TYPE.as_str()).map_err(|_| Rejection::ContentType)?.map(media_type);
-    let json = media.as_deref().is_none_or(|media| media == "application/json" || media.ends_with("+json"));
+    let media = single(headers, &CONTENT_TYPE).map_err(|_| Rejection::ContentType)?;
+    let json = media.is_none_or(|media| is_media(media, "application/json") || media_type(media).ends_with("+json"));
     if json && !headers.contains_key(CONTENT_ENCODING) { Ok(()) } else { Err(Rejection::ContentType) }
 }
 
@@ -124,8 +143,8 @@ fn argument(arguments: &str, path: &[String]) -> Result<Option<String>, Rejectio
     Ok(raw.filter(|raw| *raw != "null").map(|raw| json::unquote(raw).into_owned()))
 }
 
-fn expect(headers: &HeaderMap, name: &str, body: Option<&str>) -> Result<(), Rejection> {
-    let Some(value) = single(headers, name)? else {
+fn expect(values: GetAll<'_, HeaderValue>, name: &str, body: Option<&str>) -> Result<(), Rejection> {
+    let Some(value) = only(values, name)? else {
         return Err(mismatch(name, "is missing"));
     };
     let decoded = decode(value).ok_or_else(|| mismatch(name, "holds bad base64"))?;
@@ -133,8 +152,12 @@ fn expect(headers: &HeaderMap, name: &str, body: Option<&str>) -> Result<(), Rej
 }
 
 /// The one value of a header, as text; twice or not visible ASCII is a mismatch.
-pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Rejection> {
-    let mut values = headers.get_all(name).iter();
+pub fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Rejection> {
+    only(headers.get_all(name), name.as_str())
+}
+
+fn only<'h>(values: GetAll<'h, HeaderValue>, name: &str) -> Result<Option<&'h str>, Rejection> {
+    let mut values = values.iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
@@ -175,22 +198,37 @@ struct Accept {
 
 impl Accept {
     fn read(headers: &HeaderMap) -> Accept {
-        let mut accept = Accept { json: !headers.contains_key(ACCEPT), events: !headers.contains_key(ACCEPT) };
-        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in values.flat_map(|value| value.split(',')) {
-            match media_type(range).as_str() {
-                "*/*" => (accept.json, accept.events) = (true, true),
-                "application/json" | "application/*" => accept.json = true,
-                "text/event-stream" | "text/*" => accept.events = true,
-                _ => {}
+        let mut values = headers.get_all(ACCEPT).iter().peekable();
+        let any = values.peek().is_none();
+        let mut accept = Accept { json: any, events: any };
+        for value in values.filter_map(|value| value.to_str().ok()) {
+            if value == JSON_AND_EVENTS {
+                return Accept { json: true, events: true };
             }
+            value.split(',').for_each(|range| accept.admit(range));
         }
         accept
+    }
+
+    fn admit(&mut self, range: &str) {
+        let is = |media| is_media(range, media);
+        self.json |= is("application/json") || is("application/*") || is("*/*");
+        self.events |= is("text/event-stream") || is("text/*") || is("*/*");
     }
 }
 
 pub fn media_type(value: &str) -> String {
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    essence(value).to_ascii_lowercase()
+}
+
+fn is_media(value: &str, media: &str) -> bool {
+    essence(value).eq_ignore_ascii_case(media)
+}
+
+/// Without parameters.
+fn essence(value: &str) -> &str {
+    let end = memchr(b';', value.as_bytes()).unwrap_or(value.len());
+    value.get(..end).unwrap_or_default().trim()
 }
 
 #[cfg(test)]

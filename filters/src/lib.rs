@@ -183,7 +183,8 @@ impl Filters {
     }
 
     fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<session::Session, Rejection> {
-        let sealed = headers::single(&head.headers, headers::SESSION_ID).map_err(|_| Rejection::SessionNotFound)?;
+        let sealed =
+            headers::single(&head.headers, &headers::field::SESSION_ID).map_err(|_| Rejection::SessionNotFound)?;
         let sealed = sealed.ok_or(Rejection::SessionRequired)?;
         let Admitted { principal, scope } = admitted;
         session::Session::open(&self.sealer, principal, scope, sealed, moment.now, self.session_max_age)

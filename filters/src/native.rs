@@ -19,7 +19,7 @@ use crate::path::{self, Scope};
 use crate::rejection::Rejection;
 use crate::route::{Answer, Carry, Effect, Question, Route, Splice};
 use crate::session::Session;
-use crate::surface::{Spot, oliverye};
+use crate::surface::Spot;
 use crate::tags::{self, Tags};
 use crate::{Admitted, Filters, Moment};
 use base64::Engine;
@@ -38,7 +38,7 @@ pub(crate) fn check_endpoint(
     if matches!(scope, Scope::One(_)) && snapshot.visible(principal, scope).next().is_none() {
         return Err(Rejection::NotFound);
     }
-    let modern = head.headers.get(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
+    let modern = head.headers.get(&headers::field::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
     let speaks_legacy = |id: &ServerId| snapshot.server(id).is_some_and(|server| server.speaks(Era::Legacy));
     let streams = !modern && !matches!(scope, Scope::One(id) if !speaks_legacy(id));
     match head.method {
@@ -56,7 +56,7 @@ pub(crate) fn check_endpoint(
 
 /// The servers of an application session (`X-Session-ID`) in place of all.
 pub(crate) fn narrowed(head: &Parts, scope: Scope) -> Result<Scope, Rejection> {
-    match headers::single(&head.headers, oliverye::SCOPE_HEADER)? {
+    match headers::single(&head.headers, &headers::field::SET)? {
         Some(session) if scope == Scope::All => Ok(Scope::Set(session.to_owned())),
         _ => Ok(scope),
     }
@@ -91,7 +91,7 @@ pub(crate) fn route(
 
 /// The era, from header and body; if they disagree nobody can say which one policy should believe.
 fn era(head: &Parts, envelope: &Envelope) -> Result<Era, Rejection> {
-    let header = headers::single(&head.headers, headers::PROTOCOL_VERSION)?;
+    let header = headers::single(&head.headers, &headers::field::PROTOCOL_VERSION)?;
     let body = envelope.meta_version();
     let is_legacy = |version: &str| Era::Legacy.versions().contains(&version);
     match (header, body.as_deref()) {

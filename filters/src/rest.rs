@@ -30,7 +30,6 @@ use memchr::memmem;
 use sha2::{Digest, Sha256};
 use visit::check_role;
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// How the gateway introduces itself to servers on behalf of REST callers.
@@ -268,7 +267,9 @@ fn spoken(server: &Server) -> Option<(Era, Dialect)> {
 /// stands for.
 fn idempotency(head: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Rejection> {
     let wrong = |what: &str| Rejection::Query { name: "Idempotency-Key".to_owned(), what: what.to_owned() };
-    let Some(key) = headers::single(&head.headers, IDEMPOTENCY_KEY).map_err(|_| wrong("stands twice"))? else {
+    let Some(key) =
+        headers::single(&head.headers, &headers::field::IDEMPOTENCY_KEY).map_err(|_| wrong("stands twice"))?
+    else {
         return Ok(None);
     };
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
@@ -276,7 +277,7 @@ fn idempotency(head: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Rejecti
     }
     let mut hasher = Sha256::new();
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    let session = head.headers.get(oliverye::SCOPE_HEADER).map_or(&[][..], |session| session.as_bytes());
+    let session = head.headers.get(&headers::field::SET).map_or(&[][..], |session| session.as_bytes());
     for part in [head.method.as_str().as_bytes(), target.as_bytes(), session, body] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);

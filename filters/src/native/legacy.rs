@@ -101,7 +101,7 @@ pub(crate) fn attach(
 ) -> Result<Route, Rejection> {
     let session = filters.session(head, admitted, moment)?;
     let Admitted { principal, scope } = admitted.clone();
-    let last = headers::single(&head.headers, headers::LAST_EVENT_ID)?;
+    let last = headers::single(&head.headers, &headers::field::LAST_EVENT_ID)?;
     let place = Place::new(principal.id(), session.key);
     let to = match (&scope, last.map(|last| place.open(&filters.sealer, last))) {
         (Scope::One(server), _) => Stream::One(server.clone()),

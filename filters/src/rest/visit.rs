@@ -8,7 +8,7 @@ use crate::path::Scope;
 use crate::rejection::Rejection;
 use crate::route::Form;
 use crate::surface::oliverye::Job;
-use crate::surface::{Needs, Operation, Row, Spot, Surface, oliverye, routeiq};
+use crate::surface::{Needs, Operation, Row, Spot, Surface, routeiq};
 use http::Method;
 use http::request::Parts;
 
@@ -28,8 +28,8 @@ impl Visit {
     /// Path, verb and key.
     pub(crate) fn admit(filters: &Filters, head: &Parts, spot: Spot) -> Result<Visit, Rejection> {
         let query = read_query(head)?;
-        let session = headers::single(&head.headers, oliverye::SCOPE_HEADER)?.map(str::to_owned);
-        let compat = head.headers.get("x-mcp-compat").is_some_and(|value| value == "oliverye");
+        let session = headers::single(&head.headers, &headers::field::SET)?.map(str::to_owned);
+        let compat = head.headers.get(&headers::field::COMPAT).is_some_and(|value| value == "oliverye");
         let map = query.iter().any(|(name, value)| name == "view" && value == "map");
         let preferred = (compat || map || session.is_some()).then_some(Surface::Oliverye);
         let row = spot.row(&head.method, preferred);

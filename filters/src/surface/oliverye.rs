@@ -42,9 +42,6 @@ pub const ROWS: &[Row] = &[
     Row::any(Surface::Oliverye, Method::GET, "/health", Operation::Health),
 ];
 
-/// The header that names an application session.
-pub const SCOPE_HEADER: &str = "x-session-id";
-
 const SERVERS_AT_ONCE_MAX: usize = 100;
 
 /// A server of `servers/add`: its name, and what it asks for or why it cannot be had.
