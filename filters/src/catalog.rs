@@ -8,6 +8,7 @@ mod index;
 mod meant;
 mod profile;
 mod set;
+mod spelling;
 
 pub use entry::{Dialect, Entry, Kind, Offer};
 pub use meant::Meant;
@@ -21,7 +22,8 @@ use crate::path::Scope;
 use crate::permit;
 use crate::rejection::Rejection;
 use index::{Index, Listed};
-use std::collections::HashMap;
+use spelling::Spellings;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Everything that requests are answered and routed by, at one moment.
@@ -31,7 +33,9 @@ pub struct Snapshot {
     naming: Naming,
     /// Sorted by id.
     servers: Vec<Server>,
+    places: HashMap<ServerId, usize>,
     index: Index,
+    spellings: Spellings,
     /// Other ids of servers.
     aliases: HashMap<ServerId, ServerId>,
     sets: Sets,
@@ -99,6 +103,21 @@ pub struct Target {
     pub listed: bool,
 }
 
+/// The same, before it leaves the snapshot.
+#[derive(Clone)]
+struct Found<'s> {
+    server: &'s Server,
+    rename: Option<String>,
+    listed: bool,
+}
+
+impl Found<'_> {
+    fn target(self) -> Target {
+        let Found { server, rename, listed } = self;
+        Target { server: server.id.clone(), rename, listed }
+    }
+}
+
 /// Who asks for what kind of thing, where, and in which era.
 struct Asking<'a> {
     kind: Kind,
@@ -111,9 +130,11 @@ impl Snapshot {
     pub fn new(generation: u64, naming: Naming, mut servers: Vec<Server>, sets: Sets) -> Snapshot {
         servers.sort_by(|a, b| a.id.cmp(&b.id));
         let index = Index::build(naming, &servers);
+        let spellings = Spellings::build(&servers);
+        let places = servers.iter().enumerate().map(|(at, server)| (server.id.clone(), at)).collect();
         let alias = |server: &Server| Some((server.profile.alias.clone()?, server.id.clone()));
         let aliases = servers.iter().filter_map(alias).collect();
-        Snapshot { generation, naming, servers, index, aliases, sets }
+        Snapshot { generation, naming, servers, places, index, spellings, aliases, sets }
     }
 
     pub fn sets_by_id(&self) -> &HashMap<String, Arc<Set>> {
@@ -156,14 +177,25 @@ impl Snapshot {
     }
 
     pub fn server(&self, id: &ServerId) -> Option<&Server> {
-        let at = self.servers.binary_search_by(|server| server.id.cmp(id)).ok()?;
-        self.servers.get(at)
+        self.servers.get(*self.places.get(id)?)
     }
 
     /// The servers that a principal may use at an endpoint.
     pub fn visible<'s>(&'s self, principal: &'s Principal, scope: &'s Scope) -> impl Iterator<Item = &'s Server> {
-        let inside = move |server: &&Server| self.is_inside(server, principal, scope);
-        self.servers.iter().filter(inside).filter(|server| permit::execute(principal, server))
+        self.within(scope).iter().filter(|server| self.shows(server, principal, scope))
+    }
+
+    /// No more than these may be inside a scope.
+    fn within(&self, scope: &Scope) -> &[Server] {
+        match scope {
+            Scope::One(id) => self.server(id).map_or(&[], std::slice::from_ref),
+            Scope::All | Scope::Set(_) => &self.servers,
+        }
+    }
+
+    /// Servers that are called so: by their ids as they were given, by ours, by their names and aliases.
+    pub fn called(&self, text: &str) -> impl Iterator<Item = &Server> {
+        self.spellings.called(text).iter().filter_map(|at| self.servers.get(*at))
     }
 
     /// A server, if a principal may use it at an endpoint.
@@ -224,7 +256,7 @@ impl Snapshot {
 
     /// The entry that a server lists under its own name.
     pub fn entry(&self, server: &ServerId, kind: Kind, name: &str) -> Option<&Entry> {
-        self.server(server)?.offer.as_ref()?.entry(kind, name)
+        self.server(server)?.entry(kind, name)
     }
 
     /// Whether a server tells of changes of its resources (MCP, Resources, Capabilities).
@@ -244,81 +276,100 @@ impl Snapshot {
         principal: &Principal,
         scope: &Scope,
     ) -> Result<Target, Rejection> {
-        let target = match scope {
-            Scope::One(server) => {
-                self.visible(principal, scope).next().ok_or_else(|| unknown(kind, name))?;
-                let listed = self.entry(server, kind, name).is_some();
-                let function = if listed { None } else { self.function_of(server, kind, name)? };
-                function.unwrap_or_else(|| Target { server: server.clone(), rename: None, listed })
-            }
-            Scope::All | Scope::Set(_) => self.resolve_public(&Asking { kind, era, principal, scope }, name)?,
+        let asking = Asking { kind, era, principal, scope };
+        let found = match scope {
+            Scope::One(_) => self.resolve_bare(&asking, name)?,
+            Scope::All | Scope::Set(_) => self.resolve_public(&asking, name)?,
         };
-        let speaks = self.server(&target.server).is_some_and(|server| server.speaks(era));
-        if speaks { Ok(target) } else { Err(Rejection::EraUnbridged { server: target.server, era }) }
+        match found.server.speaks(era) {
+            true => Ok(found.target()),
+            false => Err(Rejection::EraUnbridged { server: found.server.id.clone(), era }),
+        }
     }
 
-    fn resolve_public(&self, asking: &Asking<'_>, name: &str) -> Result<Target, Rejection> {
+    /// At the endpoint of one server.
+    fn resolve_bare<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Result<Found<'s>, Rejection> {
+        let Asking { kind, principal, scope, .. } = *asking;
+        let one = self.within(scope).iter().find(|server| self.shows(server, principal, scope));
+        let server = one.ok_or_else(|| unknown(kind, name))?;
+        let listed = server.entry(kind, name).is_some();
+        let function = if listed { None } else { self.function_of(server, kind, name)? };
+        Ok(function.unwrap_or(Found { server, rename: None, listed }))
+    }
+
+    fn resolve_public<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Result<Found<'s>, Rejection> {
+        if let Some(found) = self.canonical(asking, name) {
+            return Ok(found);
+        }
         let candidates = self.candidates(asking, name);
         // Two servers of different eras may share a spelling; only one of them is meant by this client.
-        let callable = |target: &&Target| self.server(&target.server).is_some_and(|server| server.speaks(asking.era));
-        let mut meant: Vec<&Target> = candidates.iter().filter(callable).collect();
+        let callable = |found: &&Found<'s>| found.server.speaks(asking.era);
+        let mut meant: Vec<&Found<'s>> = candidates.iter().filter(callable).collect();
         if meant.is_empty() {
             meant = candidates.iter().collect();
         }
         match meant.as_slice() {
             [] => Err(unknown(asking.kind, name)),
             [one] => Ok((*one).clone()),
-            several => {
-                Err(Rejection::Ambiguous { name: name.to_owned(), candidates: self.public_names(several, name) })
-            }
+            several => Err(Rejection::Ambiguous { name: name.to_owned(), candidates: public_names(several, name) }),
         }
     }
 
-    fn candidates(&self, asking: &Asking<'_>, name: &str) -> Vec<Target> {
-        if let Some(target) = self.canonical(asking, name) {
-            return vec![target];
-        }
+    /// What a name may mean that no list shows.
+    fn candidates<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Vec<Found<'s>> {
         let functions = self.functions(asking, name);
         if !functions.is_empty() {
             return functions;
         }
-        let spelled = |server: &Server| {
-            let mut known = server.spellings(name).filter(|bare| self.entry(&server.id, asking.kind, bare).is_some());
-            known.next().map(|bare| Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: true })
+        let spelled = |server: &'s Server| {
+            let bare = server.spellings(name).find(|bare| server.entry(asking.kind, bare).is_some())?;
+            Some(Found { server, rename: Some(bare.to_owned()), listed: true })
         };
-        let exact: Vec<Target> = self.visible(asking.principal, asking.scope).filter_map(spelled).collect();
+        let holding = self.spellings.holding(asking.kind, name).iter().copied();
+        let exact: Vec<Found<'s>> =
+            self.spelling(name, holding, asking.principal, asking.scope).filter_map(spelled).collect();
         if exact.is_empty() { self.undiscovered(asking, name).into_iter().collect() } else { exact }
     }
 
-    /// The name as lists show it.
-    fn canonical(&self, asking: &Asking<'_>, name: &str) -> Option<Target> {
+    /// The visible servers whose tool a name may spell, by id: those that have one of that name, and those that
+    /// it begins with.
+    fn spelling<'s>(
+        &'s self,
+        name: &str,
+        holding: impl Iterator<Item = usize>,
+        principal: &Principal,
+        scope: &Scope,
+    ) -> impl Iterator<Item = &'s Server> {
+        let places: BTreeSet<usize> = match scope {
+            Scope::One(id) => self.places.get(id).copied().into_iter().collect(),
+            Scope::All | Scope::Set(_) => holding.chain(self.spellings.prefixing(name)).collect(),
+        };
+        let servers = places.into_iter().filter_map(|at| self.servers.get(at));
+        servers.filter(move |server| self.shows(server, principal, scope))
+    }
+
+    /// The name as lists show it. They show the first that speaks the caller's era; one that does not explains
+    /// itself.
+    fn canonical(&self, asking: &Asking<'_>, name: &str) -> Option<Found<'_>> {
         let Asking { kind, era, principal, scope } = *asking;
-        let places = self.index.find(kind, name).iter();
-        let found = places.filter_map(|(server, entry)| {
+        let found = self.index.find(kind, name).iter().filter_map(|(server, entry)| {
             let server = self.servers.get(*server).filter(|server| self.shows(server, principal, scope))?;
             Some((server, server.offer.as_ref()?.entries(kind).get(*entry)?))
         });
-        let mut found: Vec<_> = found.collect();
-        // Lists show the first one that speaks the caller's era; one that does not explains itself.
-        found.sort_by_key(|(server, _)| !server.speaks(era));
-        let (server, entry) = found.first()?;
+        let (server, entry) = found.min_by_key(|(server, _)| !server.speaks(era))?;
         let rename = (entry.key != name).then(|| entry.key.clone());
-        Some(Target { server: server.id.clone(), rename, listed: true })
+        Some(Found { server, rename, listed: true })
     }
 
     /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
-    fn undiscovered(&self, asking: &Asking<'_>, name: &str) -> Option<Target> {
-        let (server, bare) = crate::names::split(name)?;
+    fn undiscovered(&self, asking: &Asking<'_>, name: &str) -> Option<Found<'_>> {
+        let (called, bare) = crate::names::split(name)?;
         let is_meant = |known: &&Server| {
-            known.id.as_str() == server || known.profile.alias.as_ref().is_some_and(|alias| alias.as_str() == server)
+            known.id.as_str() == called || known.profile.alias.as_ref().is_some_and(|alias| alias.as_str() == called)
         };
-        let server = self.visible(asking.principal, asking.scope).find(is_meant)?;
-        Some(Target { server: server.id.clone(), rename: Some(bare.to_owned()), listed: false })
-    }
-
-    fn public_names(&self, targets: &[&Target], name: &str) -> Vec<String> {
-        let bare = |target: &Target| target.rename.clone().unwrap_or_else(|| name.to_owned());
-        targets.iter().map(|target| crate::names::public_name(&target.server, &bare(target))).collect()
+        let mut visible = self.called(called).filter(|server| self.shows(server, asking.principal, asking.scope));
+        let server = visible.find(is_meant)?;
+        Some(Found { server, rename: Some(bare.to_owned()), listed: false })
     }
 
     /// The servers that may have a resource, best guess first: those that list its URI, those with
@@ -354,11 +405,19 @@ impl Server {
     /// What a name may mean as one of this server's: the name without a prefix of any known spelling,
     /// and the name itself.
     fn spellings<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n str> {
+        self.called().filter_map(move |prefix| crate::names::foreign_spelling(name, prefix)).chain([name])
+    }
+
+    /// Everything that the server is called.
+    fn called(&self) -> impl Iterator<Item = &str> {
         let profile = &self.profile;
         let alias = profile.alias.as_ref().map(ServerId::as_str);
-        let prefixes = [self.id.as_str(), &profile.external_id, &profile.name].into_iter().chain(alias);
-        let prefixes = prefixes.filter(|prefix| !prefix.is_empty());
-        prefixes.filter_map(move |prefix| crate::names::foreign_spelling(name, prefix)).chain([name])
+        let names = [self.id.as_str(), &profile.external_id, &profile.name].into_iter().chain(alias);
+        names.filter(|name| !name.is_empty())
+    }
+
+    fn entry(&self, kind: Kind, name: &str) -> Option<&Entry> {
+        self.offer.as_ref()?.entry(kind, name)
     }
 
     pub fn tool(&self, name: &str) -> Option<&Entry> {
@@ -370,6 +429,11 @@ impl Server {
     pub fn speaks(&self, era: Era) -> bool {
         self.offer.as_ref().is_none_or(|offer| offer.eras.speak(era))
     }
+}
+
+fn public_names(found: &[&Found<'_>], name: &str) -> Vec<String> {
+    let bare = |found: &Found<'_>| found.rename.clone().unwrap_or_else(|| name.to_owned());
+    found.iter().map(|found| crate::names::public_name(&found.server.id, &bare(found))).collect()
 }
 
 fn unknown(kind: Kind, name: &str) -> Rejection {

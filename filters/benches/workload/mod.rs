@@ -67,15 +67,17 @@ impl Case {
 /// Every kind of request at a gateway of the usual size, and those whose cost must not depend on how much
 /// there is with ever more of it.
 pub fn plans() -> Vec<Plan> {
-    let kinds: [(&str, Asked); 9] = [
+    let kinds: [(&str, Asked); 11] = [
         ("modern-call-one", Request::modern_call_at_one),
         ("modern-call-all", Request::modern_call_at_all),
+        ("modern-call-bare", Request::modern_call_of_bare_name),
         ("modern-list-one", Request::modern_list_at_one),
         ("modern-list-all", Request::modern_list_at_all),
         ("legacy-call-one", Request::legacy_call_at_one),
         ("legacy-call-all", Request::legacy_call_at_all),
         ("rest-plain", Request::rest_plain),
         ("rest-routeiq", Request::rest_routeiq),
+        ("rest-bare", Request::rest_bare),
         ("rest-litellm", Request::rest_litellm),
     ];
     let usual = Size::USUAL;

@@ -24,6 +24,11 @@ impl Request {
         modern("/mcp", "tools/call", Some(&name), call(&name))
     }
 
+    /// At the endpoint of all, by a name that no list shows there.
+    pub fn modern_call_of_bare_name(world: &World) -> Request {
+        modern("/mcp", "tools/call", Some(&world.tool), call(&world.tool))
+    }
+
     pub fn modern_list_at_one(world: &World) -> Request {
         modern(&at_one(world), "tools/list", None, json!({}))
     }
@@ -50,6 +55,11 @@ impl Request {
     pub fn rest_routeiq(world: &World) -> Request {
         let name = public_name(&world.server, &world.tool);
         rest("/mcp/tools/call", json!({"tool_name": name, "arguments": arguments()}))
+    }
+
+    /// As callers do whose lists show bare names.
+    pub fn rest_bare(world: &World) -> Request {
+        rest("/mcp/tools/call", json!({"tool_name": world.tool, "arguments": arguments()}))
     }
 
     pub fn rest_litellm(world: &World) -> Request {

@@ -30,9 +30,8 @@ impl Snapshot {
     }
 
     fn meant<'s>(&'s self, name: &str, principal: &Principal, scope: &Scope) -> Vec<Meant<'s>> {
-        let visible = |server: &Server| self.shows(server, principal, scope);
         let tool = |(server, at): &(usize, usize)| {
-            let server = self.servers.get(*server).filter(|server| visible(server))?;
+            let server = self.servers.get(*server).filter(|server| self.shows(server, principal, scope))?;
             let entry = server.offer.as_ref()?.entries(Kind::Tool).get(*at)?;
             Some(Meant { server, name: &entry.key, entry })
         };
@@ -45,11 +44,13 @@ impl Snapshot {
         if !functions.is_empty() {
             return functions;
         }
+        let functions = || self.index.function_names(name).iter().map(String::as_str);
         let spelled = |server: &'s Server| {
-            let functions = self.index.function_names(name).iter().map(String::as_str);
-            let entry = server.spellings(name).chain(functions).find_map(|bare| server.tool(bare))?;
+            let entry = server.spellings(name).chain(functions()).find_map(|bare| server.tool(bare))?;
             Some(Meant { server, name: &entry.key, entry })
         };
-        self.servers.iter().filter(|server| visible(server)).filter_map(spelled).collect()
+        let bare = std::iter::once(name).chain(functions());
+        let holding = bare.flat_map(|bare| self.spellings.holding(Kind::Tool, bare)).copied();
+        self.spelling(name, holding, principal, scope).filter_map(spelled).collect()
     }
 }

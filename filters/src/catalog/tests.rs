@@ -176,3 +176,31 @@ fn the_function_name_of_a_shared_name_goes_where_the_name_goes() {
         }
     }
 }
+
+#[test]
+fn spellings_lead_to_those_whom_asking_every_server_would_find() {
+    let mut servers: Vec<Server> = ["a", "a-b", "a-b-c", "b"]
+        .into_iter()
+        .map(|name| server(name, Eras::Both, &["b", "c", "b-c", "b__c", "d"], &[]))
+        .collect();
+    let profile = |name: &str, alias: &str| Profile {
+        name: name.to_owned(),
+        alias: ServerId::derive(alias).ok(),
+        ..Profile::default()
+    };
+    servers[0].profile = Arc::new(profile("The A", "first"));
+    servers[1].profile = Arc::new(profile("b", "mcp-a"));
+    let snapshot = Snapshot::new(1, Naming::Always, servers, Arc::default());
+    let everybody = principal(&["*"]);
+    let starts = ["", "mcp_", "a", "a-b", "a-b-c", "b", "The A", "first", "mcp-a", "mcp_a", "é"];
+    for start in starts {
+        for end in ["", "b", "c", "-c", ".b", "__c", "-b-c", "__b__c", ".d", "-x", "é"] {
+            let name = format!("{start}{end}");
+            let spells = |server: &&Server| server.spellings(&name).any(|bare| server.tool(bare).is_some());
+            let expected: Vec<&ServerId> = snapshot.servers().filter(spells).map(|server| &server.id).collect();
+            let holding = snapshot.spellings.holding(Kind::Tool, &name).iter().copied();
+            let found = snapshot.spelling(&name, holding, &everybody, &Scope::All).filter(spells);
+            assert_eq!(found.map(|server| &server.id).collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
+}

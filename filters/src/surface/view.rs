@@ -24,16 +24,22 @@ pub struct Tool<'v> {
 
 impl<'v> View<'v> {
     pub fn servers(&self) -> impl Iterator<Item = &'v Server> {
-        let is_shown = |server: &&Server| !self.principal.is_public() || server.profile.public;
-        self.snapshot.visible(self.principal, self.scope).filter(is_shown)
+        self.snapshot.visible(self.principal, self.scope).filter(|server| self.is_shown(server))
+    }
+
+    fn is_shown(&self, server: &Server) -> bool {
+        !self.principal.is_public() || server.profile.public
     }
 
     /// By the id as it was given, by ours, by its alias; or by its name, if no other has that.
     pub fn server(&self, id: &str) -> Option<&'v Server> {
         let known = self.snapshot.named(id);
-        let by_id = known.and_then(|known| self.servers().find(|server| server.id == known.id));
+        let seen = |known: &Server| self.snapshot.seen(&known.id, self.principal, self.scope);
+        let is_shown = |server: &&Server| self.is_shown(server);
+        let by_id = known.and_then(seen).filter(is_shown);
         by_id.or_else(|| {
-            let mut named = self.servers().filter(|server| server.profile.name == id);
+            let named = self.snapshot.called(id).filter(|server| server.profile.name == id);
+            let mut named = named.filter_map(seen).filter(is_shown);
             named.next().filter(|_| named.next().is_none())
         })
     }
