@@ -105,16 +105,16 @@ pub struct Target {
 
 /// The same, before it leaves the snapshot.
 #[derive(Clone)]
-struct Found<'s> {
-    server: &'s Server,
-    rename: Option<String>,
-    listed: bool,
+pub(crate) struct Found<'s> {
+    pub server: &'s Server,
+    pub rename: Option<String>,
+    pub entry: Option<&'s Entry>,
 }
 
 impl Found<'_> {
     fn target(self) -> Target {
-        let Found { server, rename, listed } = self;
-        Target { server: server.id.clone(), rename, listed }
+        let Found { server, rename, entry } = self;
+        Target { server: server.id.clone(), rename, listed: entry.is_some() }
     }
 }
 
@@ -276,13 +276,24 @@ impl Snapshot {
         principal: &Principal,
         scope: &Scope,
     ) -> Result<Target, Rejection> {
+        self.seek(kind, name, era, principal, scope).map(Found::target)
+    }
+
+    pub(crate) fn seek(
+        &self,
+        kind: Kind,
+        name: &str,
+        era: Era,
+        principal: &Principal,
+        scope: &Scope,
+    ) -> Result<Found<'_>, Rejection> {
         let asking = Asking { kind, era, principal, scope };
         let found = match scope {
             Scope::One(_) => self.resolve_bare(&asking, name)?,
             Scope::All | Scope::Set(_) => self.resolve_public(&asking, name)?,
         };
         match found.server.speaks(era) {
-            true => Ok(found.target()),
+            true => Ok(found),
             false => Err(Rejection::EraUnbridged { server: found.server.id.clone(), era }),
         }
     }
@@ -292,9 +303,9 @@ impl Snapshot {
         let Asking { kind, principal, scope, .. } = *asking;
         let one = self.within(scope).iter().find(|server| self.shows(server, principal, scope));
         let server = one.ok_or_else(|| unknown(kind, name))?;
-        let listed = server.entry(kind, name).is_some();
-        let function = if listed { None } else { self.function_of(server, kind, name)? };
-        Ok(function.unwrap_or(Found { server, rename: None, listed }))
+        let entry = server.entry(kind, name);
+        let function = if entry.is_some() { None } else { self.function_of(server, kind, name)? };
+        Ok(function.unwrap_or(Found { server, rename: None, entry }))
     }
 
     fn resolve_public<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Result<Found<'s>, Rejection> {
@@ -322,8 +333,8 @@ impl Snapshot {
             return functions;
         }
         let spelled = |server: &'s Server| {
-            let bare = server.spellings(name).find(|bare| server.entry(asking.kind, bare).is_some())?;
-            Some(Found { server, rename: Some(bare.to_owned()), listed: true })
+            let entry = server.spellings(name).find_map(|bare| server.entry(asking.kind, bare))?;
+            Some(Found { server, rename: Some(entry.key.clone()), entry: Some(entry) })
         };
         let holding = self.spellings.holding(asking.kind, name).iter().copied();
         let exact: Vec<Found<'s>> =
@@ -358,7 +369,7 @@ impl Snapshot {
         });
         let (server, entry) = found.min_by_key(|(server, _)| !server.speaks(era))?;
         let rename = (entry.key != name).then(|| entry.key.clone());
-        Some(Found { server, rename, listed: true })
+        Some(Found { server, rename, entry: Some(entry) })
     }
 
     /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
@@ -369,7 +380,7 @@ impl Snapshot {
         };
         let mut visible = self.called(called).filter(|server| self.shows(server, asking.principal, asking.scope));
         let server = visible.find(is_meant)?;
-        Some(Found { server, rename: Some(bare.to_owned()), listed: false })
+        Some(Found { server, rename: Some(bare.to_owned()), entry: None })
     }
 
     /// The servers that may have a resource, best guess first: those that list its URI, those with

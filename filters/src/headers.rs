@@ -59,10 +59,10 @@ pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
 
 /// `Mcp-Method` and `Mcp-Name` against what the body says.
 pub fn check_mirrors(headers: &HeaderMap, envelope: &Envelope) -> Result<(), Rejection> {
-    let method = envelope.method();
-    expect(headers.get_all(&field::METHOD), METHOD, Some(&method))?;
+    let method = envelope.verb();
+    expect(headers.get_all(&field::METHOD), METHOD, Some(method))?;
     let names = || headers.get_all(&field::NAME);
-    match mirrored_name(&method) {
+    match mirrored_name(method) {
         Some(Mirrored::Name) => expect(names(), NAME, envelope.name().as_deref()),
         Some(Mirrored::Uri) => expect(names(), NAME, envelope.uri().as_deref()),
         Some(Mirrored::TaskId) => expect(names(), NAME, envelope.task_id().as_deref()),

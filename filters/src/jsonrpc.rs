@@ -21,8 +21,39 @@ pub struct Envelope {
     body: Bytes,
     kind: Kind,
     id: Option<Span>,
-    method: Option<Span>,
+    method: Method,
     fields: Box<Fields>,
+}
+
+/// The methods that nearly every message names.
+const KNOWN: [&str; 10] = [
+    "tools/call",
+    "tools/list",
+    "initialize",
+    "notifications/initialized",
+    "server/discover",
+    "ping",
+    "resources/read",
+    "resources/list",
+    "prompts/get",
+    "prompts/list",
+];
+
+/// The method's name: one that we know, in the body or, where it is written with escapes, apart from it.
+#[derive(Clone, Debug, Default)]
+enum Method {
+    #[default]
+    Missing,
+    Known(&'static str),
+    Plain(Span),
+    Unescaped(Box<str>),
+}
+
+/// What an answer repeats of its request, for when that is refused.
+pub(crate) struct Echo {
+    body: Bytes,
+    id: Option<Span>,
+    method: Method,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +100,7 @@ struct Meta {
     whole: Span,
     protocol_version: Option<Span>,
     capabilities: Option<Span>,
+    declares_tasks: bool,
 }
 
 /// Why a body is no JSON-RPC message.
@@ -120,7 +152,8 @@ impl Envelope {
         let readable = members.id.clone().and_then(|place| text.get(place)).filter(|id| is_id(id));
         let unread = |invalid| Unread { id: readable.map(str::to_owned), invalid };
         let kind = members.kind(text).map_err(unread)?;
-        let Members { id, method, params, .. } = members;
+        let method = Method::read(text, members.method.as_ref());
+        let Members { id, params, .. } = members;
         let fields = match params {
             Some(Params::Object(fields)) => fields,
             Some(Params::Other) => return Err(unread(Invalid::Params("\"params\" must be an object".to_owned()))),
@@ -149,7 +182,16 @@ impl Envelope {
     }
 
     pub fn method(&self) -> Cow<'_, str> {
-        self.text(&self.method).unwrap_or_default()
+        Cow::Borrowed(self.verb())
+    }
+
+    /// The method, as text that the envelope owns.
+    pub(crate) fn verb(&self) -> &str {
+        self.method.name(&self.body)
+    }
+
+    pub(crate) fn echo(&self) -> Echo {
+        Echo { body: self.body.clone(), id: self.id.clone(), method: self.method.clone() }
     }
 
     pub fn name(&self) -> Option<Cow<'_, str>> {
@@ -251,6 +293,22 @@ impl Envelope {
         self.text(&self.fields.meta.as_ref()?.protocol_version)
     }
 
+    /// Whether that is there, as a string.
+    pub(crate) fn has_meta_version(&self) -> bool {
+        let place = self.fields.meta.as_ref().and_then(|meta| meta.protocol_version.as_ref());
+        place.is_some_and(|place| self.begins(place, b'"'))
+    }
+
+    /// Whether the capabilities in `_meta` are there, as an object.
+    pub(crate) fn has_meta_capabilities(&self) -> bool {
+        let place = self.fields.meta.as_ref().and_then(|meta| meta.capabilities.as_ref());
+        place.is_some_and(|place| self.begins(place, b'{'))
+    }
+
+    fn begins(&self, place: &Span, byte: u8) -> bool {
+        self.body.get(place.start) == Some(&byte)
+    }
+
     /// Modern: all of `_meta`, as it was sent.
     pub fn meta(&self) -> Option<&str> {
         Some(self.raw(&self.fields.meta.as_ref()?.whole))
@@ -258,8 +316,7 @@ impl Envelope {
 
     /// Modern: whether this request may be answered with a task (extension `io.modelcontextprotocol/tasks`).
     pub fn declares_tasks(&self) -> bool {
-        let capabilities = self.meta_capabilities().unwrap_or_default();
-        matches!(json::find(capabilities, ["extensions", TASKS]), Ok(Some(_)))
+        self.fields.meta.as_ref().is_some_and(|meta| meta.declares_tasks)
     }
 
     /// Modern: the client's capabilities in `_meta`, as they were sent.
@@ -278,7 +335,44 @@ impl Envelope {
     }
 
     fn raw(&self, span: &Span) -> &str {
-        self.body.get(span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        raw(&self.body, span)
+    }
+}
+
+fn raw<'b>(body: &'b Bytes, span: &Span) -> &'b str {
+    body.get(span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+impl Method {
+    fn read(text: &str, place: Option<&Span>) -> Method {
+        let quoted = place.and_then(|place| Some((place, text.get(place.clone())?)));
+        match quoted.map(|(place, quoted)| (place, json::unquote(quoted))) {
+            None => Method::Missing,
+            Some((place, Cow::Borrowed(name))) => match KNOWN.into_iter().find(|known| *known == name) {
+                Some(known) => Method::Known(known),
+                None => Method::Plain(place.start + 1..place.end - 1),
+            },
+            Some((_, Cow::Owned(name))) => Method::Unescaped(name.into()),
+        }
+    }
+
+    fn name<'n>(&'n self, body: &'n Bytes) -> &'n str {
+        match self {
+            Method::Missing => "",
+            Method::Known(name) => name,
+            Method::Plain(place) => raw(body, place),
+            Method::Unescaped(name) => name,
+        }
+    }
+}
+
+impl Echo {
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_ref().map(|place| raw(&self.body, place))
+    }
+
+    pub fn method(&self) -> &str {
+        self.method.name(&self.body)
     }
 }
 
@@ -418,12 +512,39 @@ impl Meta {
         let start = scanner.place();
         scanner.object(|scanner, key| match key.as_ref() {
             META_VERSION => once(&mut meta.protocol_version, scanner.value()?, META_VERSION),
-            META_CAPABILITIES => once(&mut meta.capabilities, scanner.value()?, META_CAPABILITIES),
+            META_CAPABILITIES => {
+                let (place, declares_tasks) = capabilities(scanner)?;
+                meta.declares_tasks = declares_tasks;
+                once(&mut meta.capabilities, place, META_CAPABILITIES)
+            }
             _ => scanner.value().map(drop),
         })?;
         meta.whole = start..scanner.place();
         Ok(meta)
     }
+}
+
+/// Their place, and whether tasks are among their extensions. What stands twice declares nothing: the server
+/// may read the other one.
+fn capabilities(scanner: &mut Scanner<'_>) -> Result<(Span, bool), Malformed> {
+    if scanner.peek() != Some(b'{') {
+        return Ok((scanner.value()?, false));
+    }
+    let (start, mut extensions, mut tasks) = (scanner.place(), 0, 0);
+    scanner.object(|scanner, key| {
+        if key != "extensions" {
+            return scanner.value().map(drop);
+        }
+        extensions += 1;
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(drop);
+        }
+        scanner.object(|scanner, key| {
+            tasks += usize::from(key == TASKS);
+            scanner.value().map(drop)
+        })
+    })?;
+    Ok((start..scanner.place(), extensions == 1 && tasks == 1))
 }
 
 /// Whether an id in an answer is the one that was asked with; `1` and `"1"` are two.

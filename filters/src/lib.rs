@@ -38,7 +38,7 @@ use auth::{Keyring, Principal};
 use bytes::Bytes;
 use catalog::Snapshot;
 use http::request::Parts;
-use jsonrpc::Envelope;
+use jsonrpc::{Echo, Envelope};
 use limit::HeadLimits;
 use origin::Doorkeeper;
 use path::{Grounds, Place, Scope};
@@ -174,12 +174,12 @@ impl Filters {
         moment: &Moment<'_>,
     ) -> Result<Route, Refused> {
         let envelope = Envelope::scan(body)?;
-        let (id, method) = (envelope.id().map(str::to_owned), envelope.method().into_owned());
-        if surface::rpc::is_ours(&method) && id.is_some() {
-            let managed = rest::manage(self, head, &admitted.principal, &envelope);
-            return managed.map_err(|reason| Refused { id, method, reason });
-        }
-        native::route(self, head, admitted, envelope, snapshot, moment).map_err(|reason| Refused { id, method, reason })
+        let echo = envelope.echo();
+        let decided = match surface::rpc::is_ours(envelope.verb()) && envelope.id().is_some() {
+            true => rest::manage(self, head, &admitted.principal, &envelope),
+            false => native::route(self, head, admitted, envelope, snapshot, moment),
+        };
+        decided.map_err(|reason| Refused::of(&echo, reason))
     }
 
     fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<session::Session, Rejection> {
@@ -209,6 +209,12 @@ pub struct Refused {
     /// Empty where it could not be read.
     pub method: String,
     pub reason: Rejection,
+}
+
+impl Refused {
+    fn of(echo: &Echo, reason: Rejection) -> Refused {
+        Refused { id: echo.id().map(str::to_owned), method: echo.method().to_owned(), reason }
+    }
 }
 
 impl From<jsonrpc::Unread> for Refused {

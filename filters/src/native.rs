@@ -9,7 +9,7 @@ pub(crate) use legacy::attach;
 
 use crate::arguments::{Complaint, Enforcement};
 use crate::auth::Principal;
-use crate::catalog::{Kind, Snapshot};
+use crate::catalog::{Entry, Found, Kind, Snapshot};
 use crate::era::{Era, MODERN};
 use crate::headers;
 use crate::json::Span;
@@ -124,7 +124,7 @@ struct Request<'r> {
 }
 
 /// Which server, under which name, and what changes in the body for it.
-struct Way {
+struct Way<'w> {
     servers: Vec<ServerId>,
     splices: [Option<Splice>; 2],
     name: Option<String>,
@@ -132,17 +132,19 @@ struct Way {
     effect: Effect,
     mirrors: Vec<(String, String)>,
     complaint: Option<Complaint>,
+    /// The tool that is called, where the catalog has it.
+    entry: Option<&'w Entry>,
 }
 
-impl Way {
+impl Way<'_> {
     /// With the body as it came.
-    fn to(servers: Vec<ServerId>, name: Option<String>, effect: Effect) -> Way {
+    fn to(servers: Vec<ServerId>, name: Option<String>, effect: Effect) -> Self {
         let (splices, mirrors) = ([None, None], Vec::new());
-        Way { servers, splices, name, listed: false, effect, mirrors, complaint: None }
+        Way { servers, splices, name, listed: false, effect, mirrors, complaint: None, entry: None }
     }
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
     fn answer(self, question: Question) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
         let Request { era, envelope, session, .. } = self;
@@ -157,10 +159,10 @@ impl Request<'_> {
         Ok(self.answer(Question::List { kind, after }))
     }
 
-    fn carry(self, way: Way) -> Route {
+    fn carry(self, way: Way<'_>) -> Route {
         let Admitted { principal, scope } = self.admitted.clone();
         let Request { era, envelope, session, .. } = self;
-        let Way { servers, splices, name, listed, effect, mirrors, complaint } = way;
+        let Way { servers, splices, name, listed, effect, mirrors, complaint, .. } = way;
         let tags = match (&scope, era) {
             (Scope::One(_), _) => Tags::Nothing,
             (_, Era::Legacy) => Tags::Session,
@@ -186,8 +188,8 @@ impl Request<'_> {
     }
 
     /// The way of the methods that both eras have.
-    fn way(&self) -> Option<Result<Way, Rejection>> {
-        Some(match self.envelope.method().as_ref() {
+    fn way(&self) -> Option<Result<Way<'r>, Rejection>> {
+        Some(match self.envelope.verb() {
             "tools/call" => self.named(Kind::Tool, Effect::Act),
             "prompts/get" => self.named(Kind::Prompt, Effect::Read),
             "resources/read" => self.resource(self.envelope.uri().as_deref()),
@@ -196,37 +198,31 @@ impl Request<'_> {
         })
     }
 
-    fn named(&self, kind: Kind, effect: Effect) -> Result<Way, Rejection> {
+    fn named(&self, kind: Kind, effect: Effect) -> Result<Way<'r>, Rejection> {
         let (name, place) =
             self.envelope.name().zip(self.envelope.name_place()).ok_or_else(|| missing("params.name"))?;
         self.target(kind, &name, place, effect)
     }
 
-    fn target(&self, kind: Kind, name: &str, place: Span, effect: Effect) -> Result<Way, Rejection> {
+    fn target(&self, kind: Kind, name: &str, place: Span, effect: Effect) -> Result<Way<'r>, Rejection> {
         let Admitted { principal, scope } = self.admitted;
-        let target = self.snapshot.resolve(kind, name, self.era, principal, scope)?;
-        let splice = target.rename.as_deref().map(|bare| Splice::name(place, bare));
-        let bare = target.rename.as_deref().unwrap_or(name);
-        let complaint = match kind {
-            Kind::Tool => self.judge(&target.server, bare, self.envelope.arguments().unwrap_or("{}"))?,
-            _ => None,
-        };
-        let name = Some(bare.to_owned());
-        let (splices, mirrors) = ([splice, None], Vec::new());
-        Ok(Way { servers: vec![target.server], splices, name, listed: target.listed, effect, mirrors, complaint })
+        let Found { server, rename, entry } = self.snapshot.seek(kind, name, self.era, principal, scope)?;
+        let splice = rename.as_deref().map(|bare| Splice::name(place, bare));
+        let tool = entry.filter(|_| kind == Kind::Tool);
+        let complaint = self.judge(tool, || self.envelope.arguments().unwrap_or("{}"))?;
+        let name = Some(rename.unwrap_or_else(|| name.to_owned()));
+        let (splices, mirrors, listed) = ([splice, None], Vec::new(), entry.is_some());
+        Ok(Way { servers: vec![server.id.clone()], splices, name, listed, effect, mirrors, complaint, entry: tool })
     }
 
     /// The arguments against the tool's schema, where the configuration wants that.
-    fn judge(&self, server: &ServerId, tool: &str, arguments: &str) -> Result<Option<Complaint>, Rejection> {
-        let entry = match self.validation {
-            Enforcement::Off => None,
-            _ => self.snapshot.entry(server, Kind::Tool, tool),
-        };
-        let judged = entry.map(|entry| self.validation.judge(entry, arguments)).transpose();
+    fn judge<'a>(&self, tool: Option<&Entry>, arguments: impl Fn() -> &'a str) -> Result<Option<Complaint>, Rejection> {
+        let tool = tool.filter(|_| self.validation != Enforcement::Off);
+        let judged = tool.map(|tool| self.validation.judge(tool, arguments())).transpose();
         judged.map(Option::flatten).map_err(Box::new).map_err(Rejection::Arguments)
     }
 
-    fn resource(&self, uri: Option<&str>) -> Result<Way, Rejection> {
+    fn resource(&self, uri: Option<&str>) -> Result<Way<'r>, Rejection> {
         let uri = uri.ok_or_else(|| missing("params.uri"))?;
         let Admitted { principal, scope } = self.admitted;
         let servers = self.snapshot.holders(uri, self.era, principal, scope)?;
@@ -238,7 +234,7 @@ impl Request<'_> {
         Ok(Way::to(servers, Some(uri.to_owned()), Effect::Read))
     }
 
-    fn completion(&self) -> Result<Way, Rejection> {
+    fn completion(&self) -> Result<Way<'r>, Rejection> {
         let way = match (self.envelope.reference_name(), self.envelope.reference_uri()) {
             (Some((name, place)), _) => self.target(Kind::Prompt, &name, place, Effect::Read)?,
             (None, uri) => self.resource(uri.as_deref()).map_err(|_| missing("params.ref.name or params.ref.uri"))?,
@@ -249,7 +245,7 @@ impl Request<'_> {
     }
 
     /// A task, whose id leads to its server.
-    fn task(&self, effect: Effect) -> Result<Way, Rejection> {
+    fn task(&self, effect: Effect) -> Result<Way<'r>, Rejection> {
         let (tagged, place) =
             self.envelope.task_id().zip(self.envelope.task_place()).ok_or_else(|| missing("params.taskId"))?;
         let unknown = || Rejection::UnknownTask(tagged.clone().into_owned());

@@ -1,6 +1,6 @@
 //! Function names: how model APIs call tools whose names they do not take.
 
-use super::{Asking, Found, Kind, Server, Snapshot};
+use super::{Asking, Entry, Found, Kind, Server, Snapshot};
 use crate::rejection::Rejection;
 
 impl Snapshot {
@@ -20,13 +20,13 @@ impl Snapshot {
         kind: Kind,
         name: &str,
     ) -> Result<Option<Found<'s>>, Rejection> {
-        let names = function_names(self, kind, name).iter().filter(|bare| server.entry(kind, bare).is_some());
-        let names: Vec<&String> = names.collect();
-        match names.as_slice() {
+        let entries = function_names(self, kind, name).iter().filter_map(|bare| server.entry(kind, bare));
+        let entries: Vec<&Entry> = entries.collect();
+        match entries.as_slice() {
             [] => Ok(None),
-            [bare] => Ok(Some(Found { server, rename: Some((*bare).clone()), listed: true })),
+            [entry] => Ok(Some(Found { server, rename: Some(entry.key.clone()), entry: Some(entry) })),
             several => {
-                let candidates = several.iter().map(|bare| (*bare).clone()).collect();
+                let candidates = several.iter().map(|entry| entry.key.clone()).collect();
                 Err(Rejection::Ambiguous { name: name.to_owned(), candidates })
             }
         }

@@ -1,6 +1,6 @@
 //! A tool call that the gateway writes for a caller of another surface.
 
-use super::{Envelope, Fields, Kind, META_CAPABILITIES, META_VERSION};
+use super::{Envelope, Fields, Kind, META_CAPABILITIES, META_VERSION, Method};
 use crate::era::{Era, MODERN};
 use crate::json;
 
@@ -59,7 +59,8 @@ impl Envelope {
         part(r#"{"jsonrpc":"2.0","id":"#);
         let id = part(call.id);
         part(r#","method":"#);
-        let method = part(r#""tools/call""#);
+        part(r#""tools/call""#);
+        let method = Method::Known("tools/call");
         part(r#","params":{"name":"#);
         let name = part(&json::quote(call.name));
         part(r#","arguments":"#);

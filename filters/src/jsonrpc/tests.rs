@@ -72,3 +72,34 @@ fn what_is_no_message_is_refused() {
     let unread = Envelope::scan(Bytes::from_static(br#"{"jsonrpc":"2.0","id":"x","method":7}"#)).unwrap_err();
     assert_eq!(unread.id.as_deref(), Some("\"x\""), "an id that can be read is kept");
 }
+
+#[test]
+fn tasks_are_declared_where_looking_for_them_would_find_them() {
+    for capabilities in [
+        r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#,
+        r#"{ "a" : 1 , "\u0065xtensions" : { "b":[], "io.modelcontextprotocol\/tasks" : null } }"#,
+        r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/tasks":{}}}"#,
+        r#"{"extensions":{"io.modelcontextprotocol/tasks":{}},"extensions":{}}"#,
+        r#"{"extensions":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#,
+        r#"{"extensions":["io.modelcontextprotocol/tasks"]}"#,
+        r#"{"extensions":"io.modelcontextprotocol/tasks"}"#,
+        r#"{"io.modelcontextprotocol/tasks":{}}"#,
+        r#"["extensions"]"#,
+        "{}",
+        "null",
+    ] {
+        let meta = format!(r#"{{"{META_CAPABILITIES}":{capabilities}}}"#);
+        let envelope =
+            scan(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{{"_meta":{meta}}}}}"#)).unwrap();
+        let expected = matches!(json::find(capabilities, ["extensions", TASKS]), Ok(Some(_)));
+        assert_eq!(envelope.meta_capabilities(), Some(capabilities));
+        assert_eq!(envelope.declares_tasks(), expected, "{capabilities}");
+    }
+}
+
+#[test]
+fn a_method_may_be_written_with_escapes() {
+    let envelope = scan(r#"{"jsonrpc":"2.0","id":1,"method":"to\u006fls\/call"}"#).unwrap();
+    assert_eq!(envelope.method(), "tools/call");
+    assert_eq!(envelope.echo().method(), "tools/call");
+}

@@ -25,19 +25,18 @@ pub(super) fn route(
     snapshot: &Snapshot,
     moment: &Moment<'_>,
 ) -> Result<Route, Rejection> {
-    let method = envelope.method().into_owned();
     let (meta_tools, validation) = (filters.meta_tools, filters.validation.native);
     let mut request = Request { admitted, snapshot, era: Era::Legacy, envelope, session: None, meta_tools, validation };
-    if method == "initialize" {
+    if request.envelope.verb() == "initialize" {
         return initialize(request);
     }
     let session = filters.session(head, admitted, moment)?;
     match request.envelope.kind() {
         jsonrpc::Kind::Request => request.session = Some(session),
-        jsonrpc::Kind::Notification => return Ok(notification(request, session, &method)),
+        jsonrpc::Kind::Notification => return Ok(notification(request, session)),
         jsonrpc::Kind::Response => return Ok(response(request, session)),
     }
-    if let Some(kind) = Kind::of_list_method(&method) {
+    if let Some(kind) = Kind::of_list_method(request.envelope.verb()) {
         return request.list(kind);
     }
     match request.meta().transpose()? {
@@ -45,7 +44,7 @@ pub(super) fn route(
         Some(Meant::Call(way)) => return Ok(request.carry(*way)),
         None => {}
     }
-    match (method.as_str(), request.way()) {
+    match (request.envelope.verb(), request.way()) {
         (_, Some(way)) => way.map(|way| request.carry(way)),
         // Saying it twice is no harm, and it can be said anew where a session was lost.
         ("resources/subscribe" | "resources/unsubscribe", None) => {
@@ -139,7 +138,8 @@ fn to_asker(
     Route::Notify(Notice { principal, session, envelope, splice, reach })
 }
 
-fn notification(request: Request<'_>, session: Session, method: &str) -> Route {
+fn notification(request: Request<'_>, session: Session) -> Route {
+    let method = request.envelope.verb();
     // A request without an id would pass by everything that requests are checked for.
     if !method.starts_with("notifications/") {
         return request.answer(Question::Nothing);

@@ -2,7 +2,8 @@
 //! other calls what was found. Switched on by `search.meta_tools`, at `/mcp` alone.
 
 use super::{Request, Way, missing};
-use crate::catalog::Kind;
+use crate::Admitted;
+use crate::catalog::{Found, Kind};
 use crate::headers;
 use crate::json;
 use crate::path::Scope;
@@ -19,15 +20,15 @@ const HITS_MAX: usize = 50;
 pub const TOOLS: &str = r#"{"name":"search_tools","title":"Search tools","description":"Finds tools by words. Call what it gives with call_tool.","inputSchema":{"type":"object","properties":{"query":{"type":"string","description":"What the tool should do"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":5}},"required":["query"]},"annotations":{"readOnlyHint":true}},{"name":"call_tool","title":"Call a tool","description":"Calls a tool that search_tools has found.","inputSchema":{"type":"object","properties":{"name":{"type":"string","description":"The tool's name"},"arguments":{"type":"object","description":"What the tool takes"}},"required":["name"]}}"#;
 
 /// What a call of one of the two means.
-pub(super) enum Meant {
+pub(super) enum Meant<'r> {
     Search(Question),
-    Call(Box<Way>),
+    Call(Box<Way<'r>>),
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
     /// `None`: this is a tool of a server.
-    pub(super) fn meta(&self) -> Option<Result<Meant, Rejection>> {
-        if !self.meta_tools || self.admitted.scope != Scope::All || self.envelope.method() != "tools/call" {
+    pub(super) fn meta(&self) -> Option<Result<Meant<'r>, Rejection>> {
+        if !self.meta_tools || self.admitted.scope != Scope::All || self.envelope.verb() != "tools/call" {
             return None;
         }
         match self.envelope.name()?.as_ref() {
@@ -51,7 +52,7 @@ impl Request<'_> {
     }
 
     /// The call that is meant: its name and its arguments take the places of ours.
-    fn indirect(&self) -> Result<Way, Rejection> {
+    fn indirect(&self) -> Result<Way<'r>, Rejection> {
         let name =
             self.argument("name")?.filter(|raw| raw.starts_with('"')).ok_or_else(|| missing("arguments.name"))?;
         let name = json::unquote(name).into_owned();
@@ -61,24 +62,24 @@ impl Request<'_> {
         }
         let places = self.envelope.name_place().zip(self.envelope.arguments_place());
         let (name_place, arguments_place) = places.ok_or_else(|| missing("params.arguments"))?;
-        let target =
-            self.snapshot.resolve(Kind::Tool, &name, self.era, &self.admitted.principal, &self.admitted.scope)?;
-        let bare = target.rename.clone().unwrap_or(name);
-        let entry = self.snapshot.entry(&target.server, Kind::Tool, &bare);
+        let Admitted { principal, scope } = self.admitted;
+        let Found { server, rename, entry } = self.snapshot.seek(Kind::Tool, &name, self.era, principal, scope)?;
+        let bare = rename.unwrap_or(name);
         let mirrors = entry.map(|entry| headers::mirror(arguments, &entry.mirrored)).transpose()?.unwrap_or_default();
-        let complaint = self.judge(&target.server, &bare, arguments)?;
+        let complaint = self.judge(entry, || arguments)?;
         let splices = [
             Some(Splice::name(name_place, &bare)),
             Some(Splice { place: arguments_place, text: arguments.to_owned() }),
         ];
         Ok(Way {
-            servers: vec![target.server],
+            servers: vec![server.id.clone()],
             splices,
             name: Some(bare),
-            listed: target.listed,
+            listed: entry.is_some(),
             effect: Effect::Act,
             mirrors,
             complaint,
+            entry: None,
         })
     }
 

@@ -28,11 +28,11 @@ pub(super) fn route(
     }
     check(head, &request.envelope)?;
     check_server(admitted, snapshot)?;
-    let method = request.envelope.method().into_owned();
+    let method = request.envelope.verb();
     if method == "server/discover" {
         return Ok(request.answer(Question::Discover));
     }
-    if let Some(kind) = Kind::of_list_method(&method) {
+    if let Some(kind) = Kind::of_list_method(method) {
         return request.list(kind);
     }
     match request.meta().transpose()? {
@@ -41,7 +41,7 @@ pub(super) fn route(
         None => {}
     }
     let several = !matches!(admitted.scope, Scope::One(_));
-    match method.as_str() {
+    match method {
         "subscriptions/listen" if several => return request.listen(),
         "tasks/get" if several => return request.task(Effect::Read).map(|way| request.carry(way)),
         "tasks/update" | "tasks/cancel" if several => return request.task(Effect::Act).map(|way| request.carry(way)),
@@ -50,10 +50,11 @@ pub(super) fn route(
     match request.way() {
         Some(way) => {
             let way = way?;
-            check_params(head, &request, way.servers.first(), way.name.as_deref())?;
+            let mirrored = way.entry.map_or(&[][..], |tool| &tool.mirrored);
+            headers::check_params(&head.headers, &request.envelope, mirrored)?;
             Ok(request.carry(way))
         }
-        None if is_removed(&method) => Err(Rejection::UnknownMethod(method)),
+        None if is_removed(method) => Err(Rejection::UnknownMethod(method.to_owned())),
         None => request.unknown(),
     }
 }
@@ -62,9 +63,12 @@ pub(super) fn route(
 fn check(head: &Parts, envelope: &Envelope) -> Result<(), Rejection> {
     let wanting =
         |key: &str| Rejection::InvalidParams(format!("params._meta[\"io.modelcontextprotocol/{key}\"] is missing"));
-    envelope.meta_version().ok_or_else(|| wanting("protocolVersion"))?;
-    let capabilities = envelope.meta_capabilities().filter(|raw| raw.starts_with('{'));
-    capabilities.ok_or_else(|| wanting("clientCapabilities"))?;
+    if !envelope.has_meta_version() {
+        return Err(wanting("protocolVersion"));
+    }
+    if !envelope.has_meta_capabilities() {
+        return Err(wanting("clientCapabilities"));
+    }
     headers::check_mirrors(&head.headers, envelope)
 }
 
@@ -74,21 +78,6 @@ fn check_server(admitted: &Admitted, snapshot: &Snapshot) -> Result<(), Rejectio
     match &admitted.scope {
         Scope::One(id) if !snapshot.server(id).is_some_and(|server| server.speaks(Era::Modern)) => {
             Err(Rejection::UnsupportedVersion { requested: crate::era::MODERN.to_owned(), era: Some(Era::Legacy) })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_params(
-    head: &Parts,
-    request: &Request<'_>,
-    server: Option<&crate::names::ServerId>,
-    name: Option<&str>,
-) -> Result<(), Rejection> {
-    let entry = server.zip(name).and_then(|(server, name)| request.snapshot.entry(server, Kind::Tool, name));
-    match entry {
-        Some(entry) if request.envelope.method() == "tools/call" => {
-            headers::check_params(&head.headers, &request.envelope, &entry.mirrored)
         }
         _ => Ok(()),
     }
