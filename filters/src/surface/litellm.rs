@@ -26,9 +26,9 @@ const WRITE_SERVERS: &str = "mcp.server.write";
 pub(super) const PROXY: &str = "/mcp/{server_id}/{path}";
 
 /// Whether such a path may be a server's: not where the words are the gateway's own.
-pub(super) fn is_proxied(parameters: &[String]) -> bool {
+pub(super) fn is_proxied(parameters: &[&str]) -> bool {
     let is_server = parameters.first().is_some_and(|id| ServerId::derive(id).is_ok());
-    is_server && !parameters.get(1).is_some_and(|path| matches!(path.as_str(), "tools" | "openapi.json"))
+    is_server && !parameters.get(1).is_some_and(|path| matches!(*path, "tools" | "openapi.json"))
 }
 
 pub const ROWS: &[Row] = &[

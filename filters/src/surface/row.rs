@@ -20,11 +20,66 @@ pub struct Row {
     pub path: &'static str,
     pub operation: Operation,
     pub needs: Needs,
+    shape: Shape,
+}
+
+/// What of a row's path is known before any request, and keeps nearly every row out at once.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    slashes: usize,
+    /// How many bytes stand before the first brace.
+    literal: usize,
+    parameters: usize,
+}
+
+impl Shape {
+    const fn of(path: &str) -> Shape {
+        let (mut shape, mut rest, mut is_literal) =
+            (Shape { slashes: 0, literal: 0, parameters: 0 }, path.as_bytes(), true);
+        while let [byte, after @ ..] = rest {
+            shape.slashes += (*byte == b'/') as usize;
+            shape.parameters += (*byte == b'{') as usize;
+            is_literal = is_literal && *byte != b'{';
+            shape.literal += is_literal as usize;
+            rest = after;
+        }
+        shape
+    }
 }
 
 impl Row {
+    /// Whether a path with so many slashes is one of the row's.
+    pub(super) fn fits(&self, path: &str, slashes: usize) -> bool {
+        if self.shape.slashes != slashes {
+            return false;
+        }
+        if self.shape.parameters == 0 {
+            return self.path == path;
+        }
+        let is_right = |(wanted, segment): (&str, &str)| {
+            if wanted.starts_with('{') { !segment.is_empty() } else { wanted == segment }
+        };
+        let start = self.path.get(..self.shape.literal);
+        start.is_some_and(|start| path.starts_with(start)) && self.pairs(path).all(is_right)
+    }
+
+    pub(super) fn parameter_count(&self) -> usize {
+        self.shape.parameters
+    }
+
+    /// What stands in the places of the braces.
+    pub(super) fn parameters<'p>(&self, path: &'p str) -> Vec<&'p str> {
+        self.pairs(path).filter(|(wanted, _)| wanted.starts_with('{')).map(|(_, segment)| segment).collect()
+    }
+
+    /// The segments from the first brace on, beside those of a path that begins as the row's does.
+    fn pairs<'p>(&self, path: &'p str) -> impl Iterator<Item = (&'static str, &'p str)> {
+        let wanted = self.path.get(self.shape.literal..).unwrap_or_default();
+        wanted.split('/').zip(path.get(self.shape.literal..).unwrap_or_default().split('/'))
+    }
+
     pub(super) const fn any(surface: Surface, verb: Method, path: &'static str, operation: Operation) -> Row {
-        Row { surface, verb, path, operation, needs: Needs::AnyKey }
+        Row { surface, verb, path, operation, needs: Needs::AnyKey, shape: Shape::of(path) }
     }
 
     /// Whether the answer can be had as events: lists that change, and calls.
@@ -40,7 +95,7 @@ impl Row {
         operation: Operation,
         permission: &'static str,
     ) -> Row {
-        Row { surface, verb, path, operation, needs: Needs::Admin(permission) }
+        Row { surface, verb, path, operation, needs: Needs::Admin(permission), shape: Shape::of(path) }
     }
 }
 

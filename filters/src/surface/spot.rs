@@ -15,26 +15,23 @@ impl Spot {
     pub fn find(path: &str, surfaces: Surfaces) -> Option<Spot> {
         // RouteIQ serves its management under both prefixes.
         let path = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/llmrouter/")).unwrap_or(path);
-        let mut found: Option<Spot> = None;
-        for row in rows().filter(|row| surfaces.serve(row.surface)) {
+        let slashes = path.bytes().filter(|byte| *byte == b'/').count();
+        let mut found: Option<(Vec<&'static Row>, Vec<&str>)> = None;
+        for row in rows().filter(|row| row.fits(path, slashes) && surfaces.serve(row.surface)) {
             // These words are oliverye's, also where it is switched off.
             if row.path == "/mcp/servers/{id}" && matches!(path, "/mcp/servers/add" | "/mcp/servers/remove") {
                 continue;
             }
-            let Some(parameters) = parameters(row.path, path) else {
-                continue;
-            };
-            if row.path == litellm::PROXY && !litellm::is_proxied(&parameters) {
-                continue;
-            }
             match &mut found {
-                Some(spot) if spot.parameters.len() == parameters.len() => spot.rows.push(row),
                 // A word says more than a place for any word.
-                Some(spot) if spot.parameters.len() < parameters.len() => {}
-                _ => found = Some(Spot { rows: vec![row], parameters }),
+                Some((_, known)) if known.len() < row.parameter_count() => {}
+                _ if row.path == litellm::PROXY && !litellm::is_proxied(&row.parameters(path)) => {}
+                Some((rows, known)) if known.len() == row.parameter_count() => rows.push(row),
+                _ => found = Some((vec![row], row.parameters(path))),
             }
         }
-        found
+        let (rows, parameters) = found?;
+        Some(Spot { rows, parameters: parameters.into_iter().map(str::to_owned).collect() })
     }
 
     /// The row of a verb, of the surface that is preferred where two have one; HEAD is GET without a
@@ -63,20 +60,4 @@ impl Spot {
     pub fn into_parameters(self) -> Vec<String> {
         self.parameters
     }
-}
-
-/// What stands in the place of a pattern's braces, if the path fits.
-fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let mut parameters = Vec::new();
-    let mut segments = path.split('/');
-    for wanted in pattern.split('/') {
-        let segment = segments.next()?;
-        match wanted.starts_with('{') {
-            true if segment.is_empty() => return None,
-            true => parameters.push(segment.to_owned()),
-            false if wanted == segment => {}
-            false => return None,
-        }
-    }
-    segments.next().is_none().then_some(parameters)
 }
