@@ -57,15 +57,22 @@ pub enum BadServerId {
 impl ServerId {
     /// `Files.EU_1` becomes `files-eu-1`; what is longer than 32 keeps its ends around a hash.
     pub fn derive(external_id: &str) -> Result<ServerId, BadServerId> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if external_id.is_empty() || external_id.len() > EXTERNAL_ID_MAX || !external_id.chars().all(allowed) {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if external_id.is_empty() || external_id.len() > EXTERNAL_ID_MAX || !external_id.bytes().all(allowed) {
             return Err(BadServerId::Characters(external_id.to_owned()));
         }
-        let lower = external_id.to_ascii_lowercase().replace(['.', '_'], "-");
-        if RESERVED.contains(&lower.as_str()) {
+        let is_derived = |byte: u8| !byte.is_ascii_uppercase() && !matches!(byte, b'.' | b'_');
+        let lower = match external_id.bytes().all(is_derived) {
+            true => Cow::Borrowed(external_id),
+            false => Cow::Owned(external_id.to_ascii_lowercase().replace(['.', '_'], "-")),
+        };
+        if RESERVED.contains(&lower.as_ref()) {
             return Err(BadServerId::Reserved(external_id.to_owned()));
         }
-        Ok(ServerId(shorten(&lower, SERVER_ID_MAX, '-').into()))
+        Ok(ServerId(match lower.len() <= SERVER_ID_MAX {
+            true => lower.as_ref().into(),
+            false => shorten(&lower, SERVER_ID_MAX, '-').into(),
+        }))
     }
 
     pub fn as_str(&self) -> &str {

@@ -38,11 +38,13 @@ pub(crate) fn check_endpoint(
     if matches!(scope, Scope::One(_)) && snapshot.visible(principal, scope).next().is_none() {
         return Err(Rejection::NotFound);
     }
+    if head.method == Method::POST {
+        return headers::check_media(&head.headers);
+    }
     let modern = head.headers.get(&headers::field::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
     let speaks_legacy = |id: &ServerId| snapshot.server(id).is_some_and(|server| server.speaks(Era::Legacy));
     let streams = !modern && !matches!(scope, Scope::One(id) if !speaks_legacy(id));
     match head.method {
-        Method::POST => headers::check_media(&head.headers),
         Method::DELETE if !modern => Ok(()),
         Method::GET if streams && headers::names_events(&head.headers) => Ok(()),
         Method::GET if streams => Err(Rejection::NotAcceptable),

@@ -48,14 +48,15 @@ impl Doorkeeper {
 
 impl Hosts {
     fn serve(&self, authority: &str) -> bool {
-        let name = without_port(authority);
         match self {
             Hosts::Any => true,
             Hosts::Local => {
+                let name = without_port(authority);
                 let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
                 name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
             }
             Hosts::Listed(listed) => {
+                let name = without_port(authority);
                 listed.iter().any(|host| host.eq_ignore_ascii_case(name) || host.eq_ignore_ascii_case(authority))
             }
         }

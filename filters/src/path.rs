@@ -101,8 +101,8 @@ pub fn is_reserved(path: &str, surfaces: Surfaces) -> bool {
 /// Spellings that two readers may take for different paths.
 fn is_ambiguous(path: &str) -> bool {
     !path.starts_with('/')
-        || path.contains("//")
-        || path.contains(['\\', ';', '%'])
+        || path.as_bytes().windows(2).any(|pair| pair == b"//")
+        || path.bytes().any(|byte| matches!(byte, b'\\' | b';' | b'%'))
         || path.split('/').any(|segment| segment == "." || segment == "..")
 }
 
