@@ -1,9 +1,10 @@
-//! `bench`: the load tool, the stub upstream and the report behind `bench/run`.
+//! `bench`: the comparison behind `bench/run`, and its parts.
 //!
+//! - [`compare`] starts all contenders, measures them in rounds, and reports
 //! - [`stub`] an MCP upstream that costs next to nothing
-//! - [`load`] the closed loop of calls, and the streams of events
-//! - [`measurement`] what one run of `load` found, as one line of JSON
-//! - [`report`] medians over many measurements, as Markdown and JSON, and the gate
+//! - [`load`] calls in a closed or an open loop, streams of events, streams that are held open
+//! - [`measurement`], [`outcome`] what one run of the load found, and what a whole comparison did
+//! - [`report`] tables, a plot, goals and gates, out of an outcome
 //! - [`ready`] waiting for a server, free ports
 //! - [`target`], [`wire`] where to, and HTTP/1.1 on one connection
 //! - [`clock`], [`delays`], [`process`], [`flags`] instruments
@@ -11,10 +12,12 @@
 //! It knows nothing of Tollbridge's code: what it measures it reaches over TCP only.
 
 mod clock;
+mod compare;
 mod delays;
 mod flags;
 mod load;
 mod measurement;
+mod outcome;
 mod process;
 mod ready;
 mod report;
@@ -29,10 +32,15 @@ use flags::Flags;
 
 const USAGE: &str = "\
 usage: bench COMMAND [FLAG VALUE ...]
-  stub       --listen ADDR [--sse]
+  compare    [--smoke | --scale] [--rounds N] [--seconds S] [--connections N] [--streams N] [--curve-rounds N]
+             [--only rounds,start,memory,syscalls,curves] [--tollbridge PATH | --without-tollbridge]
+             [--stub HOST:PORT --peer NAME=URL,PID[,KEY] ...] [--out FILE] [WISHES]
+  report     --result FILE [WISHES]
+             WISHES: [--goals] [--strict] [--gate RATIO] [--rest-gate RATIO] [--svg FILE] [--record]
+  stub       --listen ADDR [--sse] [--tools N]
   load       --url URL [--key K] [--tool T] [--seconds S] [--pid N,N] [--label L] [--json]
-             [--connections N] [--rest plain|named] [--text-bytes N] | --sse [--streams N]
-  report     --measurements FILE [--about TEXT] [--out FILE] [--gate RATIO] [--rest-gate RATIO]
+             [--shape modern|legacy|plain|named|list|file] [--text-bytes N] [--answer-bytes N]
+             [--connections N] [--rate N] | --sse [--streams N]
   await      --url URL [--status N] [--seconds S]
   free-port  [--count N]";
 
@@ -53,9 +61,10 @@ async fn run() -> Result<()> {
     let command = words.next().unwrap_or_default();
     let flags = Flags::new(words);
     match command.as_str() {
+        "compare" => compare::run(flags).await,
+        "report" => report::run(flags),
         "stub" => stub::run(flags).await,
         "load" => load::run(flags).await,
-        "report" => report::run(flags),
         "await" => ready::wait(flags).await,
         "free-port" => ready::free_ports(flags),
         _ => bail!("unknown command `{command}`\n{USAGE}"),

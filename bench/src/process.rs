@@ -1,7 +1,10 @@
-//! The CPU time that processes and their children have used, from `/proc`.
+//! Processes with their children, and the CPU time that they have used, from `/proc`; their
+//! memory is read in [`memory`].
 //!
 //! It sums `schedstat` over all threads: nanoseconds, where `stat` counts ticks of 10 ms. Threads
 //! and children that have ended are not seen, so a measured server must keep its own.
+
+pub mod memory;
 
 use std::fs;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// A set of running processes.
+#[derive(Clone)]
 pub struct Processes {
     pids: Vec<u32>,
 }
@@ -26,6 +30,10 @@ impl Processes {
             next += 1;
         }
         Ok(Self { pids: found })
+    }
+
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
     }
 
     /// `None` when there is no process to look at.

@@ -34,6 +34,11 @@ pub async fn wait(mut flags: Flags) -> Result<()> {
     }
 }
 
+/// Whether a GET is answered, and not by an error of the server.
+pub async fn is_served(target: &Target) -> bool {
+    matches!(timeout(ONE_TRY, status(target)).await, Ok(Ok(status)) if status < 500)
+}
+
 async fn status(target: &Target) -> Result<u16> {
     let Target { authority, path } = target;
     let mut wire = target.connect().await?;

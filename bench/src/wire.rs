@@ -9,7 +9,7 @@ use httparse::{Header, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const BODY_BYTES_MAX: usize = 1 << 20;
+const BODY_BYTES_MAX: usize = 4 << 20;
 const HEAD_BYTES_MAX: usize = 16 << 10;
 const HEADERS_MAX: usize = 64;
 
@@ -28,7 +28,10 @@ pub enum Framing {
 pub struct Head {
     pub framing: Framing,
     pub last_on_connection: bool,
+    /// The body is an event stream; of a request, the peer takes one as its answer.
     pub event_stream: bool,
+    /// The MCP session that the message names.
+    pub session: Option<String>,
 }
 
 impl Wire {
@@ -74,6 +77,13 @@ impl Wire {
         }
     }
 
+    /// Returns when the peer has closed the connection, whatever it sends before.
+    pub async fn closed(&mut self) {
+        while self.read().await.is_ok() {
+            self.input.clear();
+        }
+    }
+
     /// The whole body that `framing` announces.
     pub async fn body(&mut self, framing: Framing) -> io::Result<BytesMut> {
         match framing {
@@ -113,6 +123,8 @@ impl Wire {
 
     async fn read_until(&mut self, length: usize) -> io::Result<()> {
         within(length, BODY_BYTES_MAX + 2)?;
+        // Once for all that is still to come: a list of tools is some hundred KiB.
+        self.input.reserve(length.saturating_sub(self.input.len()));
         while self.input.len() < length {
             self.read().await?;
         }
@@ -135,7 +147,8 @@ impl Wire {
 
 impl Head {
     fn from_headers(headers: &[Header]) -> io::Result<Self> {
-        let mut head = Self { framing: Framing::Length(0), last_on_connection: false, event_stream: false };
+        let framing = Framing::Length(0);
+        let mut head = Self { framing, last_on_connection: false, event_stream: false, session: None };
         for Header { name, value } in headers {
             let value = str::from_utf8(value).map_err(invalid)?;
             if name.eq_ignore_ascii_case("content-length") {
@@ -144,8 +157,10 @@ impl Head {
                 head.framing = Framing::Chunked;
             } else if name.eq_ignore_ascii_case("connection") {
                 head.last_on_connection = value.eq_ignore_ascii_case("close");
-            } else if name.eq_ignore_ascii_case("content-type") {
-                head.event_stream = value.starts_with("text/event-stream");
+            } else if name.eq_ignore_ascii_case("content-type") || name.eq_ignore_ascii_case("accept") {
+                head.event_stream |= value.contains("text/event-stream");
+            } else if name.eq_ignore_ascii_case("mcp-session-id") {
+                head.session = Some(value.to_owned());
             }
         }
         Ok(head)

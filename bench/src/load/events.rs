@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
 use tokio::time::timeout;
 
-use super::client::{Client, Verdict, excerpt};
+use super::client::Client;
 use super::tally::Tally;
+use super::ticket::{Verdict, excerpt};
 use super::window::Window;
 use crate::clock;
 use crate::wire::{Framing, Wire};
@@ -36,9 +37,8 @@ pub async fn repeat(mut client: Client, window: Arc<Window>, share: f64) -> Tall
 
 async fn stream(client: &mut Client, window: &Window, tally: &mut Tally) -> Result<Verdict> {
     let ticket = client.next_ticket();
-    let request = client.request(&ticket);
     let mut wire = client.connection().await?;
-    wire.send(request.as_bytes()).await?;
+    wire.send(client.request(&ticket).as_bytes()).await?;
     let (status, head) = wire.response().await?;
     if status != 200 || !head.event_stream {
         let body = wire.body(head.framing).await?;
@@ -49,7 +49,7 @@ async fn stream(client: &mut Client, window: &Window, tally: &mut Tally) -> Resu
     if !head.last_on_connection {
         client.keep(wire);
     }
-    ticket.judge(&response)
+    ticket.judge(client.template(), &response)
 }
 
 /// Notes the delay of every progress event, and returns the response that ends the stream.

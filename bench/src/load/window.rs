@@ -9,9 +9,6 @@ use anyhow::Result;
 
 use crate::process::Processes;
 
-/// Long enough to open all connections, on both sides of a proxy.
-const WARM_UP: Duration = Duration::from_millis(500);
-
 const WARMING_UP: u8 = 0;
 const OPEN: u8 = 1;
 const OVER: u8 = 2;
@@ -30,9 +27,9 @@ impl Window {
         Self { phase: AtomicU8::new(WARMING_UP) }
     }
 
-    /// Lets the run go on for the warm-up and for `measured`, then ends it.
-    pub async fn measure(&self, measured: Duration, processes: &Processes) -> Result<Spent> {
-        tokio::time::sleep(WARM_UP).await;
+    /// Lets the run go on for `warm_up` and for `measured`, then ends it.
+    pub async fn measure(&self, warm_up: Duration, measured: Duration, processes: &Processes) -> Result<Spent> {
+        tokio::time::sleep(warm_up).await;
         let cpu_before = processes.cpu_time()?;
         let start = Instant::now();
         self.phase.store(OPEN, Ordering::Relaxed);

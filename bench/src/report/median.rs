@@ -1,32 +1,33 @@
 //! One measurement out of many: the median of each figure over the rounds.
 
-use crate::measurement::Measurement;
+use crate::measurement::{Found, Measurement};
 
-/// One row for each label and kind, in the order of their first measurement.
-pub fn medians(measurements: &[Measurement]) -> Vec<Measurement> {
+/// One row for each scenario, label and size, in the order of their first measurement.
+pub fn rows(measurements: &[Measurement]) -> Vec<Measurement> {
     let mut rows: Vec<Measurement> = Vec::new();
     for first in measurements {
-        let same = |other: &&Measurement| other.label == first.label && other.kind == first.kind;
+        let same = |other: &&Measurement| {
+            other.label == first.label && other.scenario == first.scenario && other.size == first.size
+        };
         if rows.iter().any(|row| same(&row)) {
             continue;
         }
-        rows.push(combined(first, &measurements.iter().filter(same).collect::<Vec<_>>()));
+        let rounds: Vec<&Found> = measurements.iter().filter(same).map(|round| &round.found).collect();
+        rows.push(Measurement { found: combined(&rounds), ..first.clone() });
     }
     rows
 }
 
 /// Failures are added up, never averaged away.
-fn combined(first: &Measurement, rounds: &[&Measurement]) -> Measurement {
-    let figure = |of: fn(&Measurement) -> f64| median(rounds.iter().map(|round| of(round)).collect());
-    let optional = |of: fn(&Measurement) -> Option<f64>| median(rounds.iter().filter_map(|round| of(round)).collect());
-    Measurement {
-        label: first.label.clone(),
-        kind: first.kind,
-        seconds: figure(|round| round.seconds).unwrap_or_default(),
+fn combined(rounds: &[&Found]) -> Found {
+    let figure = |of: fn(&Found) -> f64| median(rounds.iter().map(|round| of(round))).unwrap_or_default();
+    let optional = |of: fn(&Found) -> Option<f64>| median(rounds.iter().filter_map(|round| of(round)));
+    Found {
+        seconds: figure(|round| round.seconds),
         count: rounds.iter().map(|round| round.count).sum(),
-        per_second: figure(|round| round.per_second).unwrap_or_default(),
-        p50_ms: figure(|round| round.p50_ms).unwrap_or_default(),
-        p99_ms: figure(|round| round.p99_ms).unwrap_or_default(),
+        per_second: figure(|round| round.per_second),
+        p50_ms: figure(|round| round.p50_ms),
+        p99_ms: figure(|round| round.p99_ms),
         errors: rounds.iter().map(|round| round.errors).sum(),
         crossed: rounds.iter().map(|round| round.crossed).sum(),
         first_error: rounds.iter().find_map(|round| round.first_error.clone()),
@@ -35,9 +36,23 @@ fn combined(first: &Measurement, rounds: &[&Measurement]) -> Measurement {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// `None` of nothing.
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;
     Some(if values.len() % 2 == 1 { upper } else { (values[middle - 1] + upper) / 2.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn medians_of_odd_even_and_no_numbers() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+        assert_eq!(median(std::iter::empty()), None);
+    }
 }

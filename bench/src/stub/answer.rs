@@ -3,6 +3,7 @@
 //! It owns the wording of both MCP eras and the raw echo of ids; it does no I/O.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,9 +13,9 @@ use crate::clock;
 pub const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n";
 pub const LAST_CHUNK: &str = "0\r\n\r\n";
+const EMPTY_LIST: &str = r#"{"resultType":"complete","ttlMs":3600000,"cacheScope":"public","tools":[]}"#;
 
 const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":3600000,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench-stub","version":"1"}}}"#;
-const TOOLS: &str = r#"{"resultType":"complete","ttlMs":3600000,"cacheScope":"public","tools":[{"name":"echo","description":"Returns the nonce.","inputSchema":{"type":"object","properties":{"nonce":{"type":"string"},"text":{"type":"string"}}}},{"name":"stream","description":"Reports progress ten times, then returns the nonce.","inputSchema":{"type":"object","properties":{"nonce":{"type":"string"}}}}]}"#;
 const FILLER: &str = "The toll is paid, the bridge is open, go on.";
 
 /// How a call of `echo` is answered; both are allowed to a server.
@@ -24,8 +25,22 @@ pub enum Form {
     Json,
 }
 
+/// What a stub is like.
+pub struct Character {
+    pub form: Form,
+    /// The result of `tools/list`.
+    pub tools: String,
+    /// Sessions opened; nothing else is kept of them.
+    pub sessions: AtomicU64,
+}
+
 pub enum Answer {
+    /// Progress at a pace, then the result.
     Stream(Call),
+    /// One event of progress, then nothing more.
+    QuietCall(Call),
+    /// Nothing at all.
+    QuietSession,
     Whole(String),
 }
 
@@ -70,7 +85,7 @@ struct Meta<'a> {
     progress_token: Option<&'a RawValue>,
 }
 
-pub fn to_post(body: &[u8], form: Form) -> Answer {
+pub fn to_post(body: &[u8], character: &Character) -> Answer {
     let Ok(request) = serde_json::from_slice::<Request>(body) else {
         let error = r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"send one JSON-RPC request"}}"#;
         return Answer::Whole(json("400 Bad Request", "", error));
@@ -79,17 +94,23 @@ pub fn to_post(body: &[u8], form: Form) -> Answer {
         return Answer::Whole(empty("202 Accepted"));
     };
     match &*request.method {
-        "tools/call" => call(id, &request.params, form),
-        "tools/list" => result(id, "", TOOLS),
+        "tools/call" => call(id, &request.params, character.form),
+        "tools/list" => result(id, "", &character.tools),
+        "resources/list" | "resources/templates/list" | "prompts/list" => result(id, "", EMPTY_LIST),
         "server/discover" => result(id, "", DISCOVERED),
-        "initialize" => initialized(id, request.params.protocol_version),
+        "initialize" => initialized(id, request.params.protocol_version, &character.sessions),
         "ping" => result(id, "", "{}"),
         _ => error(id, "404 Not Found", -32601, "unknown method: use tools/call"),
     }
 }
 
-pub fn not_allowed() -> Answer {
-    Answer::Whole(empty("405 Method Not Allowed"))
+/// What is asked without a body: the stream of a session, its end, or nothing that is served here.
+pub fn to_other(method: &str, wants_events: bool) -> Answer {
+    match method {
+        "GET" if wants_events => Answer::QuietSession,
+        "DELETE" => Answer::Whole(empty("200 OK")),
+        _ => Answer::Whole(empty("405 Method Not Allowed")),
+    }
 }
 
 /// `event` as one chunk of a chunked body.
@@ -127,19 +148,21 @@ fn call(id: &str, params: &Params, form: Form) -> Answer {
     };
     match (&*params.name, form) {
         ("stream", _) => Answer::Stream(call),
+        ("quiet", _) => Answer::QuietCall(call),
         ("echo", Form::Json) => Answer::Whole(json("200 OK", "", &call.response())),
         ("echo", Form::EventStream) => Answer::Whole(format!("{STREAM_HEAD}{}{LAST_CHUNK}", chunk(&call.result()))),
-        _ => error(id, "200 OK", -32602, "unknown tool: use echo or stream"),
+        _ => error(id, "200 OK", -32602, "unknown tool: use echo, stream or quiet"),
     }
 }
 
-/// The answer to a legacy client; the session id is the same for all, as nothing is kept.
-fn initialized(id: &str, version: Option<&RawValue>) -> Answer {
+/// The answer to a legacy client. What the session is named later is not looked at.
+fn initialized(id: &str, version: Option<&RawValue>, sessions: &AtomicU64) -> Answer {
+    let session = sessions.fetch_add(1, Ordering::Relaxed);
     let version = version.map_or(r#""2025-11-25""#, RawValue::get);
     let text = format!(
         r#"{{"protocolVersion":{version},"capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"bench-stub","version":"1"}}}}"#
     );
-    result(id, "Mcp-Session-Id: bench-session\r\n", &text)
+    result(id, &format!("Mcp-Session-Id: bench-session-{session}\r\n"), &text)
 }
 
 fn result(id: &str, headers: &str, result: &str) -> Answer {

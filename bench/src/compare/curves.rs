@@ -1,0 +1,92 @@
+//! What a call costs while one thing grows: servers, tools, keys, connections.
+//!
+//! For each size a gateway of its own is started, all stay, and each round asks all of them, the
+//! idle ones doing nothing: so the sizes of one curve are measured in the same minutes.
+
+use anyhow::{Context, Result};
+
+use super::Scene;
+use super::contender::{Nginx, Server, Setup, Stub, Tollbridge, settle};
+use super::rounds::{CONNECTIONS, KEYS};
+use super::row::Row;
+use crate::load::request::Shape;
+use crate::measurement::{Axis, Scenario};
+use crate::outcome::{NGINX, Outcome, TOLLBRIDGE};
+
+/// All that was started for the curves; it ends with this.
+#[derive(Default)]
+struct Stage {
+    stubs: Vec<Stub>,
+    gateways: Vec<Tollbridge>,
+    nginx: Vec<Nginx>,
+    rows: Vec<Row>,
+}
+
+impl Scene<'_> {
+    pub async fn curves(&self, outcome: &mut Outcome) -> Result<()> {
+        let mut stage = Stage::default();
+        let stub = Stub::start(self.place, "curves-stub", None, &[]).await?;
+        let address = stub.address.clone();
+        stage.stubs.push(stub);
+        self.grow_connections(&mut stage, &address).await?;
+        for count in &self.plan.curves.keys {
+            let setup = Setup { keys: *count, opens: None, servers: vec![Server::modern("stub", &address)] };
+            self.grow(&mut stage, Axis::Keys, *count, &setup, "stub__echo").await?;
+        }
+        for count in &self.plan.curves.servers {
+            let servers = (0..*count).map(|number| Server::modern(&format!("s{number}"), &address)).collect();
+            let setup = Setup { keys: KEYS, opens: None, servers };
+            // One in the middle, so that it is found neither first nor last.
+            self.grow(&mut stage, Axis::Servers, *count, &setup, &format!("s{}__echo", count / 2)).await?;
+        }
+        for count in &self.plan.curves.tools {
+            let name = format!("stub-of-{count}-tools");
+            let stub = Stub::start(self.place, &name, None, &["--tools", &count.to_string()]).await?;
+            let setup = Setup { keys: KEYS, opens: None, servers: vec![Server::modern("stub", &stub.address)] };
+            stage.stubs.push(stub);
+            self.grow(&mut stage, Axis::Tools, *count, &setup, "stub__echo").await?;
+        }
+        for round in 1..=self.plan.curves.rounds {
+            for row in &stage.rows {
+                self.measure(row, round, outcome).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One more point of a curve: a gateway of that size, of which `tool` is called.
+    async fn grow(&self, stage: &mut Stage, axis: Axis, size: u64, setup: &Setup, tool: &str) -> Result<()> {
+        let program = self.plan.tollbridge.as_ref().context("it takes part")?;
+        eprintln!("starting a gateway for {axis:?}: {size}");
+        let name = format!("curve-{axis:?}-{size}");
+        let gateway = Tollbridge::start(self.place, &name, program, setup).await?;
+        let template = gateway.door.template("/mcp", Shape::Modern, tool);
+        settle(&template).await?;
+        let row = Row::new(Scenario::Curve(axis), TOLLBRIDGE, &gateway.door, template, self.plan.connections);
+        stage.rows.push(row.at(size));
+        stage.gateways.push(gateway);
+        Ok(())
+    }
+
+    /// Connections grow before one gateway, and before nginx: the kernel's share grows for both.
+    async fn grow_connections(&self, stage: &mut Stage, stub: &str) -> Result<()> {
+        let nginx = Nginx::start(self.place, "curve-nginx", stub, CONNECTIONS).await?;
+        let setup = Setup { keys: KEYS, opens: None, servers: vec![Server::modern("stub", stub)] };
+        let program = self.plan.tollbridge.as_ref().context("it takes part")?;
+        let gateway = Tollbridge::start(self.place, "curve-connections", program, &setup).await?;
+        let ours = gateway.door.template("/mcp", Shape::Modern, "stub__echo");
+        settle(&ours).await?;
+        for size in &self.plan.curves.connections {
+            let connections = u32::try_from(*size)?;
+            let scenario = Scenario::Curve(Axis::Connections);
+            let template = nginx.door.template("/mcp", Shape::Modern, "echo");
+            let row = Row::new(scenario, NGINX, &nginx.door, template, connections);
+            stage.rows.push(row.at(*size).against(NGINX));
+            let row = Row::new(scenario, TOLLBRIDGE, &gateway.door, ours.clone(), connections);
+            stage.rows.push(row.at(*size).against(NGINX));
+        }
+        stage.nginx.push(nginx);
+        stage.gateways.push(gateway);
+        Ok(())
+    }
+}

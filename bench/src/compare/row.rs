@@ -1,0 +1,86 @@
+//! One thing that is measured in each round, and its measuring.
+
+use anyhow::{Result, bail};
+
+use super::Scene;
+use super::contender::Door;
+use crate::load::request::{Progress, Template};
+use crate::load::{self, Pace};
+use crate::measurement::{Measurement, Scenario};
+use crate::outcome::Outcome;
+use crate::process::Processes;
+
+#[derive(Clone)]
+pub struct Row {
+    pub scenario: Scenario,
+    pub label: String,
+    pub against: Option<&'static str>,
+    pub size: u64,
+    pub pace: Pace,
+    pub connections: u32,
+    pub template: Template,
+    pub processes: Processes,
+}
+
+impl Row {
+    pub fn new(scenario: Scenario, label: &str, door: &Door, template: Template, connections: u32) -> Self {
+        let processes = door.processes.clone();
+        let label = label.to_owned();
+        Self { scenario, label, against: None, size: 0, pace: Pace::Closed, connections, template, processes }
+    }
+
+    pub fn against(self, label: &'static str) -> Self {
+        Self { against: Some(label), ..self }
+    }
+
+    pub fn at(self, size: u64) -> Self {
+        Self { size, ..self }
+    }
+
+    /// The same calls at a rate of their own.
+    pub fn per_second(self, rate: f64) -> Self {
+        Self { scenario: Scenario::FixedRate, pace: Pace::PerSecond(rate), ..self }
+    }
+
+    /// Streams of progress in place of calls.
+    pub fn streaming(mut self) -> Self {
+        self.pace = Pace::Streams;
+        self.template.progress = Progress::Told;
+        self
+    }
+}
+
+impl Scene<'_> {
+    /// Measures `row` once, and adds what was found to the outcome.
+    pub async fn measure(&self, row: &Row, round: u32, outcome: &mut Outcome) -> Result<()> {
+        let measured = match row.scenario {
+            Scenario::Curve(_) => self.plan.curves.measured,
+            _ => self.plan.measured,
+        };
+        let plan = load::Plan {
+            pace: row.pace,
+            template: row.template.clone(),
+            connections: row.connections,
+            warm_up: self.plan.warm_up,
+            measured,
+            processes: row.processes.clone(),
+        };
+        self.place.empty_access_logs();
+        let found = load::carry_out(&plan).await?;
+        let Row { scenario, label, against, size, .. } = row;
+        let place = if *size > 0 { format!(" at {size}") } else { String::new() };
+        eprintln!("round {round}, {scenario:?}, {label}{place}: {found}");
+        if found.count == 0 {
+            bail!("{label}{place}: nothing was answered: {}", found.first_error.unwrap_or_default());
+        }
+        outcome.measurements.push(Measurement {
+            scenario: *scenario,
+            label: label.clone(),
+            against: against.map(str::to_owned),
+            size: *size,
+            round,
+            found,
+        });
+        Ok(())
+    }
+}
