@@ -50,32 +50,35 @@ pub async fn run(mut flags: Flags) -> Result<()> {
     }
     let place = Place::new()?;
     let scene = Scene { plan: &plan, place: &place, fds: usize::try_from(fds)? };
-    let outcome = tokio::select! {
-        outcome = scene.compare() => outcome,
+    let mut outcome = Outcome { about: about::sentence(&plan), ..Outcome::default() };
+    let ended = tokio::select! {
+        ended = scene.compare(&mut outcome) => ended,
         // What was started ends when the comparison is dropped.
         () = interrupted() => bail!("interrupted"),
     };
-    let outcome = outcome.inspect_err(|_| eprint!("{}", place.last_words()))?;
+    if let Err(error) = ended {
+        eprint!("{}", place.last_words());
+        outcome.fail(format!("{error:#}"));
+    }
     outcome.write(&out)?;
     report::present(&outcome, &wishes)
 }
 
 impl Scene<'_> {
-    async fn compare(&self) -> Result<Outcome> {
-        let mut outcome = Outcome { about: about::sentence(self.plan), ..Outcome::default() };
+    async fn compare(&self, outcome: &mut Outcome) -> Result<()> {
         if self.plan.parts.has("rounds") || self.plan.parts.has("syscalls") {
-            self.rounds(&mut outcome).await?;
+            self.rounds(outcome).await?;
         }
         if self.plan.parts.has("start") {
-            self.starts(&mut outcome).await?;
+            self.starts(outcome).await?;
         }
         if self.plan.parts.has("memory") {
-            self.memory(&mut outcome).await?;
+            self.memory(outcome).await?;
         }
         if self.plan.parts.has("curves") && self.plan.tollbridge.is_some() {
-            self.curves(&mut outcome).await?;
+            self.curves(outcome).await?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Whether HAProxy takes part; if not, the outcome says so.

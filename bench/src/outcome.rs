@@ -35,6 +35,8 @@ pub struct Outcome {
     pub held: Vec<Held>,
     pub system_calls: Vec<SystemCalls>,
     pub absent: Vec<Absent>,
+    /// What went wrong; the figures of such a comparison are not to be kept.
+    pub failures: Vec<String>,
     /// Of `tools/list`, as it was answered.
     pub list_bytes: Option<usize>,
 }
@@ -96,6 +98,11 @@ impl Outcome {
         if !self.absent.contains(&absent) {
             self.absent.push(absent);
         }
+    }
+
+    pub fn fail(&mut self, what: String) {
+        eprintln!("failed: {what}");
+        self.failures.push(what);
     }
 
     pub fn of(&self, scenario: Scenario) -> impl Iterator<Item = &Measurement> {

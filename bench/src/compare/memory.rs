@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::time::sleep;
 
 use super::Scene;
@@ -19,9 +19,10 @@ const OTHER_FDS: usize = 500;
 
 impl Scene<'_> {
     pub async fn memory(&self, outcome: &mut Outcome) -> Result<()> {
-        // nginx sets its connections aside at once, so it is given what it will need and no more.
+        // nginx sets its connections aside at once, so it is given what it will need and no more. With
+        // less than a sixteenth of them free it would begin to close some.
         let most = self.plan.held_streams.iter().max().copied().unwrap_or_default();
-        let connections = (2 * most + OTHER_FDS).min(self.fds);
+        let connections = (2 * most * 16 / 15 + OTHER_FDS).min(self.fds);
         {
             // A stub for each, so that no two of them fight for the ports of closed connections.
             let stub = Stub::start(self.place, "held-stub-1", None, &[]).await?;
@@ -66,8 +67,13 @@ impl Scene<'_> {
         self.weigh(label, 0, &door.processes, outcome).await?;
         let mut streams = Vec::new();
         for count in &self.plan.held_streams {
-            let more = held::streams(&template, count.saturating_sub(streams.len()));
-            streams.extend(more.await.with_context(|| format!("{label}: {count} streams"))?);
+            match held::streams(&template, count.saturating_sub(streams.len())).await {
+                Ok(more) => streams.extend(more),
+                Err(error) => {
+                    outcome.fail(format!("{label}: {count} were not held: {error:#}"));
+                    break;
+                }
+            }
             self.weigh(label, *count, &door.processes, outcome).await?;
         }
         Ok(())
@@ -84,7 +90,10 @@ impl Scene<'_> {
         self.weigh(label, 0, of, outcome).await?;
         let mut opened = 0;
         for count in &self.plan.held_sessions {
-            held::sessions(template, count.saturating_sub(opened)).await?;
+            if let Err(error) = held::sessions(template, count.saturating_sub(opened)).await {
+                outcome.fail(format!("{label}: {count} were not opened: {error:#}"));
+                break;
+            }
             opened = *count;
             self.weigh(label, *count, of, outcome).await?;
         }

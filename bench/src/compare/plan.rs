@@ -34,6 +34,8 @@ pub struct Plan {
     /// Where the stub listens; peers must know it.
     pub stub: Option<String>,
     pub peers: Vec<PeerAt>,
+    /// How long a peer may take to find the stub.
+    pub patience: Duration,
 }
 
 pub struct Curves {
@@ -63,7 +65,7 @@ impl Plan {
         let smoke = flags.switch("--smoke");
         let mut plan = if smoke { Self::smoke() } else { Self::full() };
         if flags.switch("--scale") {
-            plan.parts = Parts(Some(vec!["curves".to_owned()]));
+            plan.parts = Parts(Some(vec!["curves".to_owned(), "memory".to_owned()]));
         }
         if let Some(only) = flags.optional::<String>("--only")? {
             plan.parts = Parts::named(&only)?;
@@ -120,6 +122,7 @@ impl Plan {
             tollbridge: None,
             stub: None,
             peers: Vec::new(),
+            patience: Duration::from_secs(30),
         }
     }
 

@@ -94,7 +94,7 @@ impl Scene<'_> {
         }
         let mut peers = Vec::new();
         for at in &plan.peers {
-            let peer = Peer::meet(at).await.with_context(|| format!("peer {}", at.name))?;
+            let peer = Peer::meet(at, self.plan.patience).await.with_context(|| format!("peer {}", at.name))?;
             if peer.rows.is_empty() {
                 let why = format!("{} answers neither modern nor legacy calls", at.name);
                 outcome.miss(Some(&at.name), &why);

@@ -37,6 +37,7 @@ fn ensure_within(label: &str, ratio: Option<f64>, limit: f64, over: &str) -> Res
 
 /// Figures from a run with failures are not to be believed, however good they look.
 pub fn ensure_sound(outcome: &Outcome) -> Result<()> {
+    ensure!(outcome.failures.is_empty(), "the comparison failed: {}", outcome.failures.join("; "));
     for measurement in &outcome.measurements {
         let (found, label) = (&measurement.found, &measurement.label);
         let sound = found.errors == 0 && found.crossed == 0 && found.count > 0;

@@ -13,7 +13,8 @@ pub fn markdown(outcome: &Outcome) -> String {
     let derived = Derived::of(outcome);
     let parts = [
         outcome.about.clone(),
-        absent(outcome),
+        note("Failed", &outcome.failures),
+        note("Not measured (n/a)", &outcome.absent.iter().map(|absent| absent.why.clone()).collect::<Vec<_>>()),
         load(&derived, Scenario::Calls, "Calls", "call"),
         rest_line(&derived),
         load(&derived, Scenario::CallsOverSse, "Calls, each answered as an event stream", "call"),
@@ -47,9 +48,8 @@ pub fn number(figure: Option<f64>, decimals: usize) -> String {
     figure.map_or(NOTHING.to_owned(), |figure| format!("{figure:.decimals$}"))
 }
 
-fn absent(outcome: &Outcome) -> String {
-    let why: Vec<&str> = outcome.absent.iter().map(|absent| absent.why.as_str()).collect();
-    if why.is_empty() { String::new() } else { format!("Not measured (n/a): {}.", why.join("; ")) }
+fn note(title: &str, what: &[String]) -> String {
+    if what.is_empty() { String::new() } else { format!("{title}: {}.", what.join("; ")) }
 }
 
 fn load(derived: &Derived, scenario: Scenario, title: &str, unit: &str) -> String {

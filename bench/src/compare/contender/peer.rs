@@ -1,6 +1,7 @@
 //! Another gateway that runs already: which calls it answers is found out by asking.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -13,6 +14,7 @@ use crate::load::ticket::Verdict;
 use crate::process::Processes;
 
 const TOOL: &str = "echo";
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 pub struct Peer {
     /// What the table calls it, and what it is asked.
@@ -21,18 +23,29 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn meet(at: &PeerAt) -> Result<Self> {
+    /// Asks it in both eras, until it has answered in one or was given long enough.
+    pub async fn meet(at: &PeerAt, patience: Duration) -> Result<Self> {
         let processes = Processes::with_children(&[at.pid])?;
         ensure!(processes.cpu_time()?.is_some(), "there is no process {}", at.pid);
         let door = Door { target: at.target.clone(), key: at.key.clone(), processes };
+        let deadline = Instant::now() + patience;
+        let mut rows = Self::rows(at, &door).await;
+        while rows.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            rows = Self::rows(at, &door).await;
+        }
+        Ok(Self { rows, door })
+    }
+
+    async fn rows(at: &PeerAt, door: &Door) -> Vec<(String, Template)> {
         let mut rows = Vec::new();
         for (shape, name) in [(Shape::Modern, at.name.clone()), (Shape::Legacy, format!("{}, legacy session", at.name))]
         {
-            if let Some(template) = spoken(&door, shape).await {
+            if let Some(template) = spoken(door, shape).await {
                 rows.push((name, template));
             }
         }
-        Ok(Self { rows, door })
+        rows
     }
 }
 

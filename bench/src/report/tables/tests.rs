@@ -75,6 +75,10 @@ fn one_crossed_answer_spoils_the_report() {
     assert!(ensure_sound(&outcome).is_ok());
     outcome.measurements[3].found.crossed = 1;
     assert!(ensure_sound(&outcome).is_err());
+    outcome = three_rounds();
+    outcome.fail("a stream broke off".to_owned());
+    assert!(ensure_sound(&outcome).is_err());
+    assert!(markdown(&outcome).contains("Failed: a stream broke off."));
 }
 
 #[test]
