@@ -58,6 +58,11 @@ impl Child {
         !matches!(self.process.try_wait(), Ok(None))
     }
 
+    /// Asks it to end without waiting for it: several may do so at the same time.
+    pub fn dismiss(&self) {
+        send(self.pid(), Signal::SIGTERM);
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn end(&mut self, signal: Signal) {
         let family = self.processes();

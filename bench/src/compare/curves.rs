@@ -22,6 +22,12 @@ struct Stage {
     rows: Vec<Row>,
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.gateways.iter().for_each(|gateway| gateway.child.dismiss());
+    }
+}
+
 impl Scene<'_> {
     pub async fn curves(&self, outcome: &mut Outcome) -> Result<()> {
         let mut stage = Stage::default();

@@ -50,7 +50,8 @@ impl Scene<'_> {
             let door = &tollbridge.door;
             settle(&door.template(path, shape, "echo")).await?;
             if label == SESSIONS {
-                self.hold_sessions(label, &door.template(path, shape, "echo"), &door.processes, outcome).await?;
+                let template = Arc::new(door.template(path, shape, "echo"));
+                self.hold_sessions(label, &template, &door.processes, outcome).await?;
             } else {
                 self.hold(label, door, path, shape, outcome).await?;
             }
@@ -79,11 +80,11 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Opens the sessions of the plan; nothing of them is open but the sessions themselves.
+    /// Opens the sessions of the plan, each with one call that is over; no stream is open.
     async fn hold_sessions(
         &self,
         label: &str,
-        template: &Template,
+        template: &Arc<Template>,
         of: &Processes,
         outcome: &mut Outcome,
     ) -> Result<()> {

@@ -15,12 +15,22 @@ pub struct Client {
     sequence: u64,
     nonces: RandomState,
     kept: Option<Wire>,
+    /// A server without sessions names none, so this may be nothing in a session, too.
     session: Option<String>,
+    has_session: bool,
 }
 
 impl Client {
     pub fn new(template: Arc<Template>, connection: u32) -> Self {
-        Self { template, connection, sequence: 0, nonces: RandomState::new(), kept: None, session: None }
+        Self {
+            template,
+            connection,
+            sequence: 0,
+            nonces: RandomState::new(),
+            kept: None,
+            session: None,
+            has_session: false,
+        }
     }
 
     pub fn template(&self) -> &Template {
@@ -42,14 +52,23 @@ impl Client {
 
     /// The kept connection or a new one; the caller gives it back with [`Client::keep`].
     pub async fn connection(&mut self) -> Result<Wire> {
-        if let Some(wire) = self.kept.take() {
-            return Ok(wire);
-        }
-        let mut wire = self.template.target.connect().await?;
-        if self.template.shape == Shape::Legacy {
+        let mut wire = match self.kept.take() {
+            Some(wire) => wire,
+            None => {
+                self.begin_session();
+                self.template.target.connect().await?
+            }
+        };
+        if self.template.shape == Shape::Legacy && !self.has_session {
             self.session = open_session(&self.template, &mut wire).await?;
+            self.has_session = true;
         }
         Ok(wire)
+    }
+
+    /// What follows belongs to a new session; the old one is left open.
+    pub fn begin_session(&mut self) {
+        self.has_session = false;
     }
 
     pub fn keep(&mut self, wire: Wire) {

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::calls::call;
 use super::client::{Client, open_session};
 use super::request::{Shape, Template};
-use super::ticket::excerpt;
+use super::ticket::{Verdict, excerpt};
 use crate::wire::{Framing, Wire};
 
 /// Opened at the same time; more would overflow the backlog of a listener.
@@ -34,12 +35,14 @@ pub async fn streams(template: &Arc<Template>, count: usize) -> Result<Vec<Wire>
     Ok(wires)
 }
 
-/// Opens `count` legacy sessions over one connection, and leaves them.
-pub async fn sessions(template: &Template, count: usize) -> Result<()> {
-    let mut wire = template.target.connect().await?;
+/// Opens `count` legacy sessions over one connection, makes one call in each, and leaves them: a
+/// session in which nothing was called may not even be known upstream.
+pub async fn sessions(template: &Arc<Template>, count: usize) -> Result<()> {
+    let mut client = Client::new(template.clone(), 0);
     for _ in 0..count {
-        let session = timeout(OPENING, open_session(template, &mut wire)).await.context("no session in time")??;
-        ensure!(session.is_some(), "initialize was answered without a session");
+        client.begin_session();
+        let verdict = timeout(OPENING, call(&mut client)).await.context("no session in time")??;
+        ensure!(verdict == Verdict::Right, "the answer to another call");
     }
     Ok(())
 }
