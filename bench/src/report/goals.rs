@@ -44,7 +44,7 @@ pub fn all(outcome: &Outcome) -> Vec<Goal> {
         let over =
             if curve.points.iter().any(|(_, _, nginx)| nginx.is_some()) { "% of the ratio to nginx" } else { "%" };
         let name = format!("a call, as {} grow", curve.name());
-        goals.push(goal(&name, 10.0, over, curve.deviation_percent()));
+        goals.push(goal(&name, 10.0, over, curve.deviation_percent().map(f64::abs)));
     }
     goals
 }

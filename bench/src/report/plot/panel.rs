@@ -55,7 +55,7 @@ impl Panel {
             left: left + 25.0,
             right: left + WIDTH - 25.0,
             floor: top + HEIGHT - 20.0,
-            ceiling: top + 45.0,
+            ceiling: top + 55.0,
             first: sizes.first().map_or(0.0, |size| scaled(*size)),
             last: sizes.last().map_or(0.0, |size| scaled(*size)),
             most: points().map(|(_, value)| *value).fold(1.0, f64::max),
@@ -65,11 +65,12 @@ impl Panel {
         for size in &sizes {
             text(body, (frame.x(*size), floor + 15.0), "middle", "normal", &size.to_string());
         }
+        let mut said = Vec::new();
         for (place, series) in self.series.iter().enumerate() {
             if self.series.len() > 1 {
                 legend(body, series, left + place as f64 * WIDTH / self.series.len() as f64, top + 30.0);
             }
-            frame.draw(body, series);
+            frame.draw(body, series, &mut said);
         }
     }
 }
@@ -84,7 +85,8 @@ impl Frame {
         self.floor - value / self.most * (self.floor - self.ceiling)
     }
 
-    fn draw(&self, body: &mut String, Series { colour, points, .. }: &Series) {
+    /// `said` is where figures stand already: lines that run together share theirs.
+    fn draw(&self, body: &mut String, Series { colour, points, .. }: &Series, said: &mut Vec<(f64, f64)>) {
         let places: Vec<String> =
             points.iter().map(|(size, value)| format!("{:.1},{:.1}", self.x(*size), self.y(*value))).collect();
         let places = places.join(" ");
@@ -92,7 +94,11 @@ impl Frame {
         for (size, value) in points {
             let (x, y) = (self.x(*size), self.y(*value));
             element(body, &format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"));
-            text(body, (x, y - 6.0), "middle", "normal", &format!("{value:.1}"));
+            let is_free = |(other_x, other_y): &(f64, f64)| (x - other_x).abs() > 30.0 || (y - other_y).abs() > 14.0;
+            if said.iter().all(is_free) {
+                text(body, (x, y - 6.0), "middle", "normal", &format!("{value:.1}"));
+                said.push((x, y));
+            }
         }
     }
 }
