@@ -24,8 +24,12 @@ pub fn svg(outcome: &Outcome) -> String {
     let bars = bars(&derived);
     let mut panels: Vec<Panel> = derived.curves().iter().map(curve_panel).collect();
     let streams = [(NGINX, OTHERS), (HAPROXY, OTHERS_TOO), (STREAMS, OURS), (LEGACY_STREAMS, OURS_TOO)];
-    panels.extend(memory_panel(outcome, "MiB (RSS), as quiet streams grow", &streams));
-    panels.extend(memory_panel(outcome, "MiB (RSS), as idle sessions grow", &[(SESSIONS, OURS)]));
+    panels.extend(memory_panel("KiB of a quiet stream, as they grow", &streams, |label| derived.kib_each(label)));
+    let rss = |label: &str| -> Vec<(u64, f64)> {
+        let held = outcome.held.iter().filter(|held| held.label == label);
+        held.map(|held| (held.count, held.rss_kib as f64 / 1024.0)).collect()
+    };
+    panels.extend(memory_panel("MiB of the process, as idle sessions grow", &[(SESSIONS, OURS)], rss));
 
     let mut body = String::new();
     let bars_height = if bars.is_empty() { 0.0 } else { draw_bars(&mut body, &bars) };
@@ -75,11 +79,14 @@ fn curve_panel(curve: &Curve) -> Panel {
     Panel { title: format!("CPU µs of a call, as {} grow", curve.name()), series }
 }
 
-fn memory_panel(outcome: &Outcome, title: &str, labels: &[(&str, &'static str)]) -> Option<Panel> {
+fn memory_panel(
+    title: &str,
+    labels: &[(&str, &'static str)],
+    points: impl Fn(&str) -> Vec<(u64, f64)>,
+) -> Option<Panel> {
     let series = labels.iter().map(|(label, colour)| {
         let mut series = Series::new(label, colour);
-        let held = outcome.held.iter().filter(|held| held.label == *label);
-        series.points.extend(held.map(|held| (held.count, held.rss_kib as f64 / 1024.0)));
+        series.points = points(label);
         series
     });
     let series: Vec<Series> = series.filter(|series| !series.points.is_empty()).collect();
