@@ -10,9 +10,9 @@ use tollbridge::registry::operator::{self, Verb};
 use tollbridge::server::Start;
 use tollbridge::{conf, demo, keys, server};
 
-/// Measured beside the system's: about a sixth of the CPU time of a call.
+/// Measured beside mimalloc: calls and quiet streams cost the same, an idle process 16 MiB less.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// One MCP endpoint before all your MCP servers.
 #[derive(Parser)]
