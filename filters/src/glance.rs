@@ -89,7 +89,11 @@ impl Outline {
         }
     }
 
+    /// Only the keys of the outermost object matter.
     fn remember(&mut self, text: &[u8]) {
+        if self.depth > 1 {
+            return;
+        }
         let free = self.string.iter_mut().skip(self.string_bytes);
         free.zip(text).for_each(|(place, byte)| *place = *byte);
         self.string_bytes = self.string_bytes.saturating_add(text.len());

@@ -106,7 +106,7 @@ pub fn mirror(arguments: &str, mirrored: &[MirroredParam]) -> Result<Vec<(String
     let mut headers = Vec::new();
     for param in mirrored {
         let value = argument(arguments, &param.path)?;
-        let encoded = value.and_then(|value| encode(&value).to_str().map(str::to_owned).ok());
+        let encoded = value.map(|value| encode(&value).into_owned());
         headers.extend(encoded.map(|value| (param.header.clone(), value)));
     }
     Ok(headers)
@@ -180,14 +180,13 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A header value for any text: plain where that is possible, else in the sentinel.
-pub fn encode(text: &str) -> HeaderValue {
+pub fn encode(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.trim() == text;
     let sentinel = text.starts_with(SENTINEL.0) && text.ends_with(SENTINEL.1);
-    let direct = if plain && !sentinel { HeaderValue::from_str(text).ok() } else { None };
-    direct.unwrap_or_else(|| {
-        let encoded = format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1);
-        HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
-    })
+    if plain && !sentinel {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1))
 }
 
 /// What a client takes (RFC 9110, 12.5.1); no `Accept` takes everything.
@@ -221,7 +220,7 @@ pub fn media_type(value: &str) -> String {
     essence(value).to_ascii_lowercase()
 }
 
-fn is_media(value: &str, media: &str) -> bool {
+pub fn is_media(value: &str, media: &str) -> bool {
     essence(value).eq_ignore_ascii_case(media)
 }
 
