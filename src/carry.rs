@@ -16,6 +16,8 @@ mod relay;
 mod standing;
 mod subscriber;
 mod tagged;
+#[cfg(test)]
+mod tests;
 mod translated;
 mod verdict;
 
@@ -28,7 +30,7 @@ pub use verdict::{No, said};
 
 use crate::failure::{Failure, Outcome, Reason};
 use crate::gateway::Gateway;
-use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool};
+use crate::upstream::{Fault, Fields, Head, InFlight, Link, Pool, sleep_until};
 use bytes::Bytes;
 use deadline::Deadline;
 use event_ids::EventIds;
@@ -62,6 +64,8 @@ pub trait Downstream: Send {
     fn stands_at(&self) -> Option<StandsAt> {
         None
     }
+    /// More follows at once: what is written next may wait for that.
+    fn hold(&mut self) {}
     /// Whether half an event stays here until the rest of it comes.
     fn keeps_halves(&self) -> bool {
         false
@@ -156,7 +160,7 @@ pub async fn carry<D: Downstream>(
     let done = match servers {
         [] => Err(Stop::Rejected(Rejection::NotFound)),
         [server] => conversation.hold(server, down, trace).await,
-        guesses => conversation.guess(guesses, down, trace).await,
+        guesses => Box::pin(conversation.guess(guesses, down, trace)).await,
     };
     trace.upstream = began.elapsed();
     done
@@ -193,11 +197,7 @@ impl Conversation<'_> {
         trace.server = Some(server.clone());
         let mut deadline = Deadline::start(&pool.server.timeout, &self.carry.envelope.method());
         if let Some(Dialect::Rest { base }) = self.dialect(server) {
-            let (conversation, deadline) = (&self.in_plain(&base)?, &mut deadline);
-            let (endpoint, link) = conversation.send_to_any(&pool, down, deadline, trace).await?;
-            let (asked, pool, endpoint) = (conversation.asked(), &pool, &endpoint);
-            let relay = Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: None };
-            return relay.run_plain(self.carry).await;
+            return Box::pin(self.hold_in_plain(&base, &pool, down, &mut deadline, trace)).await;
         }
         match &self.carry.session {
             None => {
@@ -206,8 +206,23 @@ impl Conversation<'_> {
                 let down = &mut self.tagged(pool, 0, down, trace);
                 Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: None }.run().await
             }
-            Some(session) => self.hold_in_session(session, &pool, down, &mut deadline, trace).await,
+            Some(session) => Box::pin(self.hold_in_session(session, &pool, down, &mut deadline, trace)).await,
         }
+    }
+
+    async fn hold_in_plain<D: Downstream>(
+        &self,
+        base: &str,
+        pool: &Pool,
+        down: &mut D,
+        deadline: &mut Deadline,
+        trace: &mut Trace,
+    ) -> Result<(), Stop> {
+        let conversation = &self.in_plain(base)?;
+        let (endpoint, link) = conversation.send_to_any(pool, down, deadline, trace).await?;
+        let (asked, endpoint) = (conversation.asked(), &endpoint);
+        let relay = Relay { asked, pool, endpoint, link, down, deadline, trace, in_session: None };
+        relay.run_plain(self.carry).await
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -330,12 +345,11 @@ impl Conversation<'_> {
         down: &mut D,
         deadline: &Deadline,
     ) -> Result<(), Interrupted> {
-        let sent = Instant::now();
         let answer = link.answer();
         let gone = down.gone();
         tokio::pin!(answer, gone);
-        let patience = Instant::now() + pool.patience();
-        for (until, is_last) in [(patience, false), (deadline.at(), true)] {
+        let sent = Instant::now();
+        for (until, is_last) in [(sent + pool.patience(), false), (deadline.at(), true)] {
             if !is_last && until > deadline.at() {
                 continue;
             }
@@ -343,7 +357,7 @@ impl Conversation<'_> {
                 biased;
                 answer = &mut answer => return answer.map(drop).map_err(Interrupted::Fault),
                 () = &mut gone => return Err(Interrupted::Stop(Stop::Gone)),
-                () = tokio::time::sleep_until(until.into()) => {
+                () = sleep_until(until) => {
                     if !is_last {
                         pool.slow(endpoint);
                     }

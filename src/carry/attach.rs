@@ -152,7 +152,7 @@ impl One<'_> {
         let (endpoint, opened) = legacy::open(pool, self.upstreams, &introduction, !self.resumes, &deadline).await?;
         trace.endpoint = Some(endpoint.addr);
         let asked = ask(pool, &endpoint, &opened, &self.headers, down, &deadline);
-        let link = pool.begin_stream(asked, || *asking = None).await?;
+        let link = Box::pin(pool.begin_stream(asked, || *asking = None)).await?;
         Ok((endpoint, opened, link))
     }
 

@@ -43,7 +43,7 @@ impl<D: Downstream> Relay<'_, D> {
     }
 
     async fn plain(&mut self, carry: &Carry) -> Result<(), Stop> {
-        let status = self.link.head().map_or(502, |head| head.status.as_u16());
+        let status = self.link.head().map_or(502, |head| head.status);
         self.trace.status = status;
         if let 401 | 403 = status {
             return Err(self.failed(Reason::Credential(status)));

@@ -125,7 +125,7 @@ async fn tell(pool: &Pool, opened: &Opened, notice: &Notice) -> Result<u16, Stri
     };
     let told = async {
         let mut link = Link::send(&endpoint, &head, body).await?;
-        let status = link.answer().await?.status.as_u16();
+        let status = link.answer().await?.status;
         while link.chunk().await?.is_some() {}
         link.close().await;
         Ok::<u16, Fault>(status)

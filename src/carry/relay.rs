@@ -9,14 +9,14 @@ use super::{AnswerHead, Downstream, MayStay, Stop, Trace, timed_out};
 use crate::failure::{Failure, Reason};
 use crate::gateway::Gateway;
 use crate::session::{Opened, Upstreams};
-use crate::upstream::{Endpoint, Fault, Link, Pool};
+use crate::upstream::{Endpoint, Fault, Link, Pool, sleep_until};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use memchr::memmem;
 use tollbridge_filters::era::Era;
 use tollbridge_filters::glance::Outline;
-use tollbridge_filters::headers::media_type;
+use tollbridge_filters::headers::is_media;
 use tollbridge_filters::rejection::Rejection;
 
 /// A JSON answer up to this size is complete before its head goes down, so that half of it is an
@@ -37,15 +37,16 @@ fn counts(failure: &Failure) -> bool {
 }
 
 fn read_head(link: &Link) -> (AnswerHead, Form) {
-    let field = |name| link.head().and_then(|head| head.headers.get(name)).cloned();
+    let field = |name| link.head().and_then(|head| head.value(name));
     let content_type = field(CONTENT_TYPE).unwrap_or_else(|| HeaderValue::from_static(""));
-    let form = match media_type(content_type.to_str().unwrap_or_default()).as_str() {
-        "application/json" => Form::Json,
-        "text/event-stream" => Form::Events,
+    let media = content_type.to_str().unwrap_or_default();
+    let form = match media {
+        _ if is_media(media, "application/json") => Form::Json,
+        _ if is_media(media, "text/event-stream") => Form::Events,
         _ => Form::Other,
     };
-    let length = field(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let status = link.head().map_or(502, |head| head.status.as_u16());
+    let length = link.head().and_then(|head| head.text(CONTENT_LENGTH)?.parse().ok());
+    let status = link.head().map_or(502, |head| head.status);
     (AnswerHead { status, content_type, content_length: length, retry_after: field(RETRY_AFTER) }, form)
 }
 
@@ -97,7 +98,7 @@ impl<D: Downstream> Relay<'_, D> {
             self.pool.failed(self.endpoint);
         }
         if self.trace.status == 429 {
-            let after = self.link.head().and_then(|head| head.headers.get(RETRY_AFTER)?.to_str().ok());
+            let after = self.link.head().and_then(|head| head.text(RETRY_AFTER));
             self.pool.overloaded(self.endpoint, after);
         }
         self.link.close().await;
@@ -107,14 +108,13 @@ impl<D: Downstream> Relay<'_, D> {
     async fn answer(&mut self) -> Result<(), Stop> {
         let (head, form) = read_head(&self.link);
         self.trace.status = head.status;
-        let encoded = self.link.head().is_some_and(|head| {
-            head.headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-        });
+        let encoding = self.link.head().and_then(|head| head.value(CONTENT_ENCODING));
+        let encoded = encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
         match (head.status, form) {
             _ if encoded => Err(self.bad_reply("it is encoded although identity was asked for")),
-            (200, Form::Events) => self.events(head).await,
+            (200, Form::Events) => Box::pin(self.events(head)).await,
             (200, Form::Json) => self.json(head).await,
-            (_, form) => self.refused(head, form).await,
+            (_, form) => Box::pin(self.refused(head, form)).await,
         }
     }
 
@@ -147,7 +147,7 @@ impl<D: Downstream> Relay<'_, D> {
             self.pass(chunk).await?;
         }
         if !complete {
-            self.rest(outline).await?;
+            Box::pin(self.rest(outline)).await?;
         }
         Ok(self.down.end().await?)
     }
@@ -232,14 +232,20 @@ impl<D: Downstream> Relay<'_, D> {
 
     /// The next piece; the client may go and the time may run out meanwhile.
     async fn next(&mut self) -> Result<Option<Bytes>, Stop> {
-        let server = &self.pool.server.id;
+        let until = self.deadline.at();
         tokio::select! {
             biased;
-            chunk = self.link.chunk() => chunk.map_err(|fault| Stop::Failed(broke_off(server, fault))),
+            next = self.piece() => next,
+            () = sleep_until(until) => Err(Stop::Failed(timed_out(&self.pool.server.id, self.deadline))),
+        }
+    }
+
+    /// The next piece, however long it takes; the client may go meanwhile.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Stop> {
+        tokio::select! {
+            biased;
+            chunk = self.link.chunk() => chunk.map_err(|fault| Stop::Failed(broke_off(&self.pool.server.id, fault))),
             () = self.down.gone() => Err(Stop::Gone),
-            () = tokio::time::sleep_until(self.deadline.at().into()) => {
-                Err(Stop::Failed(timed_out(server, self.deadline)))
-            }
         }
     }
 

@@ -150,6 +150,10 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
         self.down.stands_at()
     }
 
+    fn hold(&mut self) {
+        self.down.hold();
+    }
+
     fn keeps_halves(&self) -> bool {
         matches!(self.form, Form::Events(_)) || self.down.keeps_halves()
     }

@@ -85,7 +85,7 @@ async fn ask(pool: &Pool, body: Bytes) -> Result<Vec<u8>, String> {
     let path = &endpoint.path;
     let head = Head { verb: "POST", server: &pool.server, endpoint: &endpoint, path, fields, body_bytes: body.len() };
     let mut link = Link::send(&endpoint, &head, body).await.map_err(|fault| fault.to_string())?;
-    let status = link.answer().await.map_err(|fault| fault.to_string())?.status.as_u16();
+    let status = link.answer().await.map_err(|fault| fault.to_string())?.status;
     let mut answer = Vec::new();
     while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
         answer.extend_from_slice(&chunk);

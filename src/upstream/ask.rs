@@ -112,8 +112,8 @@ impl Question<'_> {
 
     async fn read(&self, link: &mut Link) -> Asked {
         let head = link.answer().await.map_err(|fault| fault.to_string())?;
-        let status = head.status.as_u16();
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let status = head.status;
+        let text = |name: &str| head.text(name).map(str::to_owned);
         let session = text(SESSION_ID);
         let events = text(CONTENT_TYPE.as_str()).is_some_and(|value| media_type(&value) == "text/event-stream");
         let reply = if events { self.read_events(link).await? } else { self.read_json(link).await? };

@@ -3,18 +3,21 @@
 //! request on a connection that waits to be accepted can neither be answered nor taken back. So only a
 //! few are made at a time; whoever else needs one stands in line for what becomes free.
 
+use super::endpoint::Endpoint;
+use super::idle;
+use once_cell::sync::OnceCell;
 use pingora::connectors::http::Connector;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::Stream;
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::protocols::http::client::HttpSession as Negotiated;
+use pingora::upstreams::peer::HttpPeer;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Idle connections that a thread keeps, over all endpoints; fewer than the concurrency would mean
-/// connecting for every call.
+/// Of those that Pingora keeps, over all endpoints.
 const IDLE_CONNECTIONS_MAX: usize = 1024;
 
 /// Connections of a thread to one endpoint that have not brought an answer yet.
@@ -28,11 +31,23 @@ const LOOKS_MAX: usize = 20;
 /// So many endpoints may have a line; what is beyond is forgotten and begun anew.
 const LINES_MAX: usize = 4096;
 
-pub(super) struct Connections {
+static CA_FILE: OnceCell<String> = OnceCell::new();
+
+thread_local! {
+    static CONNECTIONS: Arc<Connections> = Arc::new(Connections::new());
+}
+
+/// The roots that TLS upstreams are verified against, instead of the system's. Set before the
+/// first link is opened.
+pub fn set_ca_file(path: String) {
+    CA_FILE.get_or_init(|| path);
+}
+
+struct Connections {
     /// HTTP/1.1 and nothing else.
     one: TransportConnector,
     /// HTTP/2, or what TLS settles on; there, many messages share a connection.
-    pub negotiated: Connector,
+    negotiated: Connector,
     lines: Mutex<HashMap<u64, Arc<Line>>>,
     waiting: AtomicUsize,
 }
@@ -57,10 +72,36 @@ enum Turn {
     Leave,
 }
 
+/// An HTTP/1.1 connection: an idle one, else whichever can be had.
+pub(super) async fn take(endpoint: &Endpoint) -> pingora::Result<Taken> {
+    match idle::take(endpoint.key(), endpoint.is_tls()) {
+        Some(idle) => Ok((idle, None)),
+        // Boxed, as what is rare: connecting takes ten times the room of everything else on the way.
+        None => Box::pin(async { CONNECTIONS.with(Arc::clone).have(endpoint).await }).await,
+    }
+}
+
+/// Keeps a connection for the next message, or for who waits longest.
+pub(super) fn keep(key: u64, stream: Stream, idle_max: Duration) {
+    idle::keep(key, stream, idle_max);
+    CONNECTIONS.with(|connections| connections.tell(key));
+}
+
+/// A connection as Pingora makes it.
+pub(super) async fn negotiate(peer: &HttpPeer) -> pingora::Result<Negotiated> {
+    let connections = CONNECTIONS.with(Arc::clone);
+    connections.negotiated.get_http_session(peer).await.map(|(session, _reused)| session)
+}
+
+pub(super) async fn keep_negotiated(session: Negotiated, peer: &HttpPeer, idle_max: Duration) {
+    let connections = CONNECTIONS.with(Arc::clone);
+    connections.negotiated.release_http_session(session, peer, Some(idle_max)).await;
+}
+
 impl Connections {
-    pub fn new(ca_file: Option<String>) -> Connections {
+    fn new() -> Connections {
         let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
-        options.ca_file = ca_file;
+        options.ca_file = CA_FILE.get().cloned();
         Connections {
             one: TransportConnector::new(Some(options.clone())),
             negotiated: Connector::new(Some(options)),
@@ -69,33 +110,28 @@ impl Connections {
         }
     }
 
-    /// An HTTP/1.1 connection.
-    pub async fn take(&self, peer: &HttpPeer) -> pingora::Result<Taken> {
-        if let Some(idle) = self.one.reused_stream(peer).await {
-            return Ok((idle, None));
-        }
-        let line = self.line(peer.reuse_hash());
+    /// A new connection, unless one is given back before its turn comes.
+    async fn have(&self, endpoint: &Endpoint) -> pingora::Result<Taken> {
+        let line = self.line(endpoint.key());
         let unproven = match Arc::clone(&line.unproven).try_acquire_owned() {
             Ok(unproven) => Some(unproven),
-            Err(_) => match self.wait(&line, peer).await {
+            Err(_) => match self.wait(&line, endpoint).await {
                 Turn::Reuse(idle) => return Ok((idle, None)),
                 Turn::Connect(unproven) => Some(unproven),
                 Turn::Leave => None,
             },
         };
-        Ok((self.one.new_stream(peer).await?, unproven))
+        Ok((self.one.new_stream(endpoint.peer().as_ref()).await?, unproven))
     }
 
-    /// Keeps a connection for the next message, or for who waits longest.
-    pub fn release(&self, stream: Stream, peer: &HttpPeer, idle_max: Duration) {
-        let key = peer.reuse_hash();
-        self.one.release_stream(stream, key, Some(idle_max));
+    /// A connection was given back.
+    fn tell(&self, key: u64) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.line(key).released.notify_one();
         }
     }
 
-    async fn wait(&self, line: &Line, peer: &HttpPeer) -> Turn {
+    async fn wait(&self, line: &Line, endpoint: &Endpoint) -> Turn {
         let _waiting = [Waiting::of(&self.waiting), Waiting::of(&line.waiting)];
         let connect = Arc::clone(&line.unproven).acquire_owned();
         tokio::pin!(connect);
@@ -108,7 +144,7 @@ impl Connections {
             loop {
                 let turn = tokio::select! {
                     biased;
-                    () = line.released.notified() => self.one.reused_stream(peer).await.map(Turn::Reuse),
+                    () = line.released.notified() => idle::take(endpoint.key(), endpoint.is_tls()).map(Turn::Reuse),
                     unproven = &mut connect => Some(unproven.map_or(Turn::Leave, Turn::Connect)),
                     () = &mut look => break,
                 };

@@ -4,7 +4,7 @@ use super::health::Health;
 use crate::conf::{Http, Server};
 use http::Uri;
 use pingora::protocols::TcpKeepalive;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,8 @@ pub struct Endpoint {
     /// Whole, for HTTP/2.
     pub uri: Uri,
     peer: Arc<HttpPeer>,
+    /// What connections to it are kept under.
+    key: u64,
     in_flight: Busy,
     /// Turns at opening sessions.
     pub openings: Semaphore,
@@ -32,12 +34,14 @@ pub struct Endpoint {
 impl Endpoint {
     pub fn new(server: &Server, uri: &Uri, addr: SocketAddr, health: Arc<Health>) -> Endpoint {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let peer = peer(server, uri, addr);
         Endpoint {
             addr,
             authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
             path: path.to_owned(),
             uri: uri.clone(),
-            peer: Arc::new(peer(server, uri, addr)),
+            key: peer.reuse_hash(),
+            peer: Arc::new(peer),
             in_flight: Busy::default(),
             openings: Semaphore::new(OPENINGS_MAX),
             health,
@@ -46,6 +50,19 @@ impl Endpoint {
 
     pub(super) fn peer(&self) -> &Arc<HttpPeer> {
         &self.peer
+    }
+
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.peer.is_tls()
+    }
+
+    /// Whether it speaks HTTP/1.1 and nothing else.
+    pub(super) fn is_one(&self) -> bool {
+        self.peer.options.alpn.get_max_http_version() == 1
     }
 
     /// Probes failed: it gets nothing more while there are others.

@@ -31,8 +31,8 @@ impl EventStream {
     pub async fn open(endpoint: &Endpoint, head: &Head<'_>, body: Bytes, limits: &Limits) -> Result<Opening, Fault> {
         let mut link = Link::send(endpoint, head, body).await?;
         let answer = link.answer().await?;
-        let status = answer.status.as_u16();
-        let media = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media_type);
+        let status = answer.status;
+        let media = answer.text(CONTENT_TYPE).map(media_type);
         if status == 200 && media.as_deref() == Some("text/event-stream") {
             link.bound(limits.socket_bytes);
             let (events, complete) = (Events::default(), VecDeque::new());

@@ -83,8 +83,9 @@ impl Health {
     /// A call was answered. That settles a trial; while probes are deciding it may be one from before
     /// the trouble, and what is down stays so until a probe says otherwise.
     pub fn answered(&self) {
-        self.lives();
-        self.served_ms.store(self.age_ms(), Ordering::Relaxed);
+        let now = self.age_ms();
+        self.alive_ms.store(now, Ordering::Relaxed);
+        self.served_ms.store(now, Ordering::Relaxed);
         match self.vigour() {
             Vigour::Suspect | Vigour::Trial if !self.is_undecided() => {
                 self.strikes.store(0, Ordering::Relaxed);
@@ -128,7 +129,8 @@ impl Health {
     }
 
     pub(super) fn is_resting(&self) -> bool {
-        self.rest_ms.load(Ordering::Relaxed) > self.age_ms()
+        let until = self.rest_ms.load(Ordering::Relaxed);
+        until > 0 && until > self.age_ms()
     }
 
     /// A probe went well. Whoever has failed a call nevertheless gets a single one, and that one

@@ -34,7 +34,7 @@ async fn exchange(server: &Server, endpoint: &Endpoint, path: &str) -> Result<(u
     let head = Head { verb: "GET", server, endpoint, path, fields, body_bytes: 0 };
     let began = Instant::now();
     let mut link = Link::send(endpoint, &head, Bytes::new()).await.map_err(|fault| fault.to_string())?;
-    let status = link.answer().await.map_err(|fault| fault.to_string())?.status.as_u16();
+    let status = link.answer().await.map_err(|fault| fault.to_string())?.status;
     let mut body = Vec::new();
     while let Some(chunk) = link.chunk().await.map_err(|fault| fault.to_string())? {
         body.extend_from_slice(&chunk);

@@ -1,13 +1,16 @@
 //! An event stream that is handed on: each piece when it comes, signs of life while none does, and an end
 //! that says what it is.
 
-use super::{AnswerHead, Asked, Awaits, Downstream, Relay, Stop};
+use super::{AnswerHead, Asked, Awaits, Downstream, Relay, Stop, timed_out};
 use crate::carry::listen::farewell;
 use crate::conf::Limits;
 use crate::failure::{Failure, Reason};
 use crate::reply;
 use crate::server::Stage;
 use crate::session::Upstreams;
+use crate::upstream::sleep_until;
+use futures_util::future::poll_immediate;
+use std::pin::pin;
 use std::time::Instant;
 use tokio::sync::watch;
 use tollbridge_filters::era::Era;
@@ -18,10 +21,13 @@ impl<D: Downstream> Relay<'_, D> {
     /// An event stream: every chunk goes on when it comes. While none comes, signs of life do.
     pub(super) async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
+        let mut there = poll_immediate(pin!(self.piece())).await;
+        if there.is_some() {
+            self.down.hold();
+        }
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
         let Asked { gateway, awaits, session, .. } = self.asked;
         let Limits { heartbeat, socket_bytes, .. } = gateway.live().conf.limits;
-        self.link.bound(socket_bytes);
         let last_stage = if awaits == Awaits::News { Stage::Closed } else { Stage::Ending };
         let stops = async {
             tokio::select! {
@@ -33,24 +39,43 @@ impl<D: Downstream> Relay<'_, D> {
         let mut published = (awaits == Awaits::News).then(|| gateway.registry.watch());
         let (mut watch, mut changes, mut questions) = (Watch::default(), self.changes(), self.questions());
         let mut beat = Instant::now() + heartbeat;
+        // Armed anew when it rings, and not by each event.
+        let bell = sleep_until(beat.min(self.deadline.at()));
+        tokio::pin!(bell);
+        let mut is_bounded = false;
         loop {
+            // What has come already goes on before anything else is looked at.
+            if there.is_none() {
+                there = poll_immediate(pin!(self.piece())).await;
+            }
+            if there.is_none() && !std::mem::replace(&mut is_bounded, true) {
+                self.link.bound(socket_bytes);
+            }
             let next = tokio::select! {
                 biased;
+                Some(next) = std::future::ready(there.take()) => next,
                 () = &mut stops => return self.stop(&watch).await,
                 () = is_published(&mut published) => match (self.asked.may_stay)() {
                     Some(_) => continue,
                     None => return self.stop(&watch).await,
                 },
-                next = self.next() => next,
-                () = tokio::time::sleep_until(beat.into()) => {
-                    beat = Instant::now() + heartbeat;
-                    if awaits == Awaits::News && (self.asked.may_stay)().is_none() {
-                        return self.stop(&watch).await;
+                next = self.piece() => next,
+                () = &mut bell => {
+                    let is_late = self.deadline.is_over();
+                    if !is_late && beat <= Instant::now() {
+                        beat = Instant::now() + heartbeat;
+                        if awaits == Awaits::News && (self.asked.may_stay)().is_none() {
+                            return self.stop(&watch).await;
+                        }
+                        if watch.is_between_events() || self.down.keeps_halves() {
+                            self.down.beat().await?;
+                        }
                     }
-                    if watch.is_between_events() || self.down.keeps_halves() {
-                        self.down.beat().await?;
+                    bell.set(sleep_until(beat.min(self.deadline.at())));
+                    match is_late {
+                        true => Err(Stop::Failed(timed_out(&self.pool.server.id, self.deadline))),
+                        false => continue,
                     }
-                    continue;
                 }
             };
             match next {
@@ -64,6 +89,9 @@ impl<D: Downstream> Relay<'_, D> {
                     self.trace.outcome = watch.outcome();
                     if changes.as_mut().is_some_and(|changes| changes.ends_in(&chunk)) {
                         self.look_anew().await;
+                    }
+                    if self.link.ends_here() {
+                        self.down.hold();
                     }
                     self.pass(chunk).await?;
                 }
