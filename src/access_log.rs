@@ -1,8 +1,11 @@
 //! The access log: one line of JSON for each exchange, no bodies, no secrets. Lines are written by a
 //! thread of their own, in batches; when it cannot follow they are dropped and counted.
 
+mod line;
+
+pub use line::Line;
+
 use crate::conf::AccessLog as Target;
-use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,29 +20,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct AccessLog {
     lines: Option<SyncSender<String>>,
     dropped: AtomicI64,
-}
-
-/// One exchange. Times are milliseconds.
-#[derive(Serialize)]
-pub struct Line<'l> {
-    pub time: String,
-    pub request_id: &'l str,
-    pub client: &'l str,
-    pub principal: &'l str,
-    pub lane: &'static str,
-    pub verb: &'l str,
-    pub path: &'l str,
-    pub era: &'static str,
-    pub method: &'l str,
-    pub server: &'l str,
-    pub tool: &'l str,
-    pub endpoint: &'l str,
-    pub status: u16,
-    pub outcome: &'l str,
-    pub request_bytes: usize,
-    pub response_bytes: usize,
-    pub total_ms: f64,
-    pub upstream_ms: f64,
 }
 
 impl AccessLog {
@@ -62,8 +42,7 @@ impl AccessLog {
 
     pub fn write(&self, line: &Line<'_>) {
         let Some(lines) = &self.lines else { return };
-        let Ok(text) = serde_json::to_string(line) else { return };
-        if let Err(TrySendError::Full(_)) = lines.try_send(text) {
+        if let Err(TrySendError::Full(_)) = lines.try_send(line.write()) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -78,7 +57,7 @@ fn write(waiting: &Receiver<String>, out: Box<dyn Write + Send>) {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     while let Ok(first) = waiting.recv() {
         let batch = std::iter::once(first).chain(waiting.try_iter().take(LINES_MAX));
-        let written = batch.into_iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+        let written = batch.into_iter().try_for_each(|line| out.write_all(line.as_bytes())).and_then(|()| out.flush());
         if written.is_err() {
             // Nobody reads any more; what is sent from now on is counted as dropped by nobody.
             return;

@@ -113,7 +113,7 @@ impl Exchange {
 
     /// What this exchange is called in the answer, in errors and in logs.
     pub fn request_id(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.id.to_string())
+        self.name.clone().unwrap_or_else(|| self.id.text())
     }
 
     pub fn label(&mut self, lane: Lane, method: &str) {
@@ -180,9 +180,9 @@ impl Exchange {
     fn log(&self, session: &Session, total: Duration, server: &str) {
         let head = session.req_header();
         self.gateway.access_log.write(&Line {
-            time: tollbridge_filters::date::rfc3339(clock::now()),
+            time: clock::now(),
             request_id: &self.request_id(),
-            client: &session.client_addr().map(ToString::to_string).unwrap_or_default(),
+            client: session.client_addr().and_then(|addr| addr.as_inet()).copied(),
             principal: self.principal.as_ref().map_or("", Principal::id),
             lane: self.lane.name(),
             verb: head.method.as_str(),
@@ -191,13 +191,13 @@ impl Exchange {
             method: self.method,
             server,
             tool: self.tool.as_deref().unwrap_or_default(),
-            endpoint: &self.endpoint.map(|addr| addr.to_string()).unwrap_or_default(),
+            endpoint: self.endpoint,
             status: self.status,
             outcome: self.outcome,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            total_ms: millis(total),
-            upstream_ms: millis(self.upstream.unwrap_or_default()),
+            total,
+            upstream: self.upstream.unwrap_or_default(),
         });
     }
 }
@@ -228,14 +228,21 @@ impl RequestId {
     }
 }
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+impl RequestId {
+    fn text(self) -> String {
+        let mut digits = [0; 16];
+        for (digit, place) in digits.iter_mut().zip((0..16).rev()) {
+            let nibble = (self.0 >> (4 * place)) as u8 & 0xf;
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        }
+        String::from_utf8_lossy(&digits).into_owned()
     }
 }
 
-fn millis(span: Duration) -> f64 {
-    (span.as_secs_f64() * 1e6).round() / 1e3
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
 }
 
 /// A method as a label: those of the protocol, and `other`.

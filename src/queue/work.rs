@@ -12,7 +12,6 @@ use crate::metrics::Observation;
 use crate::server::Stage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tollbridge_filters::date::rfc3339;
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::surface::oliverye::{Action, Job, Misfit};
@@ -167,9 +166,9 @@ impl Work {
         gateway.metrics.observe(&Observation { surface: "queue", method, server, tool, outcome, total, upstream });
         if gateway.access_log.is_on() {
             gateway.access_log.write(&Line {
-                time: rfc3339(clock::now()),
+                time: clock::now(),
                 request_id: self.asker().map_or("", |asker| &asker.id.text),
-                client: "",
+                client: None,
                 principal: &self.consumer.conf.principal,
                 lane: "queue",
                 verb: "",
@@ -178,13 +177,13 @@ impl Work {
                 method,
                 server,
                 tool,
-                endpoint: &endpoint.map(|addr| addr.to_string()).unwrap_or_default(),
+                endpoint: *endpoint,
                 status: 0,
                 outcome,
                 request_bytes: self.taken.message.len(),
                 response_bytes: *response_bytes,
-                total_ms: millis(total),
-                upstream_ms: millis(upstream.unwrap_or_default()),
+                total,
+                upstream: upstream.unwrap_or_default(),
             });
         }
     }
@@ -196,8 +195,4 @@ impl Consumer {
         // The sender lives as long as this does.
         let _ = self.keyspace.watch().wait_for(|up| *up).await;
     }
-}
-
-fn millis(span: Duration) -> f64 {
-    (span.as_secs_f64() * 1e6).round() / 1e3
 }
