@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+mod connection;
 mod exchange;
 mod rest;
 mod streams;
@@ -35,6 +36,9 @@ use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
 
+/// For the first request of a connection; later ones have `limits.idle_timeout`.
+const FIRST_KEEP_ALIVE_SECONDS: u64 = 60;
+
 /// How long `logging/setLevel` waits for servers.
 const LEVEL_LAST: Duration = Duration::from_secs(2);
 
@@ -54,39 +58,13 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
-        Turn::begin(session);
-        let limits = &self.gateway.live().conf.limits;
-        // Pingora keeps a connection for ever after its first request; we do for a while, while we
-        // drain not at all, and where Pingora has decided to close it (framing that is ambiguous,
-        // HTTP/1.0) that stands.
-        let keeps = session.get_keepalive().is_some() && !self.gateway.lifecycle.is_draining();
-        session.set_keepalive(keeps.then_some(limits.idle_timeout.as_secs()));
-        // A next request that comes early waits its turn; it does not end the one under way.
-        session.set_pipelining_enabled(true);
-        session.set_write_timeout(Some(limits.write_timeout));
+        self.begin(session);
         Ok(())
     }
 
-    /// Decides, and serves every lane but Pass. `true`: the request is answered.
+    /// `true`: the request is answered.
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        let live = self.gateway.live().clone();
-        let snapshot = self.gateway.registry.snapshot().clone();
-        exchange.named_by(session.req_header());
-        exchange.surface = Surface::of_path(session.req_header().uri.path());
-        match live.filters.on_head(session.req_header().as_ref(), &snapshot) {
-            Ok(Admission::Pass) => {
-                exchange.lane = Lane::Pass;
-                return Ok(false);
-            }
-            Ok(Admission::Mcp(admitted)) => {
-                exchange.surface = Surface::Native;
-                self.serve(session, exchange, &live, &snapshot, admitted).await?;
-            }
-            Ok(Admission::Rest(visit)) => self.serve_rest(session, exchange, &live, &snapshot, &visit).await?,
-            Ok(Admission::ResourceMetadata) => self.reject(session, exchange, None, &Rejection::NotFound).await?,
-            Err(rejection) => self.reject(session, exchange, None, &rejection).await?,
-        }
-        Ok(true)
+        Ok(matches!(self.handle(session, exchange).await?, Handled::Answered))
     }
 
     /// Pass: the application beside the gateway.
@@ -115,11 +93,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        if exchange.status == 0 {
-            exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
-        }
-        exchange.finish(session);
-        Turn::end(session);
+        self.end(session, exchange);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
@@ -127,9 +101,69 @@ impl ProxyHttp for Proxy {
     }
 }
 
+/// What became of a request.
+enum Handled {
+    Answered,
+    /// It is the application's.
+    Pass,
+}
+
 impl Proxy {
     pub fn new(gateway: Arc<Gateway>) -> Proxy {
         Proxy { gateway }
+    }
+
+    /// Whether an application is behind the gateway.
+    fn may_pass(&self) -> bool {
+        self.gateway.live().conf.passthrough.is_some()
+    }
+
+    /// The head is there.
+    fn begin(&self, session: &mut Session) {
+        Turn::begin(session);
+        let limits = &self.gateway.live().conf.limits;
+        // Pingora keeps a connection for ever after its first request; we do for a while, while we
+        // drain not at all, and where Pingora has decided to close it (framing that is ambiguous,
+        // HTTP/1.0) that stands.
+        let keeps = session.get_keepalive().is_some() && !self.gateway.lifecycle.is_draining();
+        session.set_keepalive(keeps.then_some(limits.idle_timeout.as_secs()));
+        // A next request that comes early waits its turn; it does not end the one under way.
+        session.set_pipelining_enabled(true);
+        session.set_write_timeout(Some(limits.write_timeout));
+    }
+
+    /// Decides, and serves every lane but Pass.
+    async fn handle(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Handled> {
+        let live = self.gateway.live().clone();
+        let snapshot = self.gateway.registry.snapshot().clone();
+        exchange.named_by(session.req_header());
+        exchange.surface = Surface::of_path(session.req_header().uri.path());
+        match live.filters.on_head(session.req_header().as_ref(), &snapshot) {
+            Ok(Admission::Pass) => {
+                exchange.lane = Lane::Pass;
+                return Ok(Handled::Pass);
+            }
+            Ok(Admission::Mcp(admitted)) => {
+                exchange.surface = Surface::Native;
+                self.serve(session, exchange, &live, &snapshot, admitted).await?;
+            }
+            // Boxed here and below: what is moved with every call has room for a call, and not for the rest.
+            Ok(Admission::Rest(visit)) => {
+                Box::pin(self.serve_rest(session, exchange, &live, &snapshot, &visit)).await?;
+            }
+            Ok(Admission::ResourceMetadata) => self.reject(session, exchange, None, &Rejection::NotFound).await?,
+            Err(rejection) => self.reject(session, exchange, None, &rejection).await?,
+        }
+        Ok(Handled::Answered)
+    }
+
+    /// The answer is written, or there is none.
+    fn end(&self, session: &Session, exchange: &mut Exchange) {
+        if exchange.status == 0 {
+            exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
+        }
+        exchange.finish(session);
+        Turn::end(session);
     }
 
     /// An MCP endpoint: the message is read, routed and answered.
@@ -193,31 +227,39 @@ impl Proxy {
         routed: std::result::Result<Route, Refused>,
     ) -> Result<()> {
         match routed {
-            Ok(Route::Answer(answer)) => self.answer(session, exchange, snapshot, &answer).await,
+            Ok(Route::Answer(answer)) => Box::pin(self.answer(session, exchange, snapshot, &answer)).await,
             Ok(Route::Carry(carry)) => match &carry.calling {
                 None => self.carry(session, exchange, &carry).await,
-                Some(calling) => self.call(session, exchange, snapshot, &carry, calling).await,
+                Some(calling) => Box::pin(self.call(session, exchange, snapshot, &carry, calling)).await,
             },
-            Ok(Route::Attach(attach)) => self.attach(session, exchange, &attach).await,
-            Ok(Route::Listen(listen)) => self.listen(session, exchange, &listen).await,
-            Ok(Route::Show(show)) => self.show(session, exchange, snapshot, &show).await,
-            Ok(Route::Change(change)) => self.change(session, exchange, *change).await,
-            Ok(Route::Notify(notice)) => self.notify(session, exchange, notice).await,
-            Ok(Route::End(ended)) => {
-                exchange.label(Lane::Answer, "session/end");
-                match self.gateway.sessions.end(&ended).await {
-                    Ok(upstreams) => {
-                        let gateway = Arc::clone(&self.gateway);
-                        tokio::spawn(async move { carry::release(&gateway, &upstreams).await });
-                        client::accept(session, exchange, 200).await
-                    }
-                    Err(reason) => self.reject(session, exchange, None, &reason).await,
-                }
-            }
+            Ok(Route::Attach(attach)) => Box::pin(self.attach(session, exchange, &attach)).await,
+            Ok(Route::Listen(listen)) => Box::pin(self.listen(session, exchange, &listen)).await,
+            Ok(Route::Show(show)) => Box::pin(self.show(session, exchange, snapshot, &show)).await,
+            Ok(Route::Change(change)) => Box::pin(self.change(session, exchange, *change)).await,
+            Ok(Route::Notify(notice)) => Box::pin(self.notify(session, exchange, notice)).await,
+            Ok(Route::End(ended)) => Box::pin(self.end_session(session, exchange, &ended)).await,
             Err(Refused { id, method, reason }) => {
                 exchange.label(Lane::Refused, &method);
                 self.reject(session, exchange, id.as_deref(), &reason).await
             }
+        }
+    }
+
+    /// `DELETE`: what the session has opened at servers is ended behind the answer.
+    async fn end_session(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        ended: &tollbridge_filters::session::Session,
+    ) -> Result<()> {
+        exchange.label(Lane::Answer, "session/end");
+        match self.gateway.sessions.end(ended).await {
+            Ok(upstreams) => {
+                let gateway = Arc::clone(&self.gateway);
+                tokio::spawn(async move { carry::release(&gateway, &upstreams).await });
+                client::accept(session, exchange, 200).await
+            }
+            Err(reason) => self.reject(session, exchange, None, &reason).await,
         }
     }
 
@@ -337,11 +379,11 @@ impl Proxy {
         let modern = session.get_header(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
         let era = exchange.era.unwrap_or(if modern { Era::Modern } else { Era::Legacy });
         if exchange.surface != Surface::Native {
-            return self.reject_shaped(session, exchange, id, rejection).await;
+            return Box::pin(self.reject_shaped(session, exchange, id, rejection)).await;
         }
         let refusal = reply::rejected(rejection, era);
         self.gateway.metrics.rejected(refusal.label);
-        client::refuse(session, exchange, id, &refusal).await
+        Box::pin(client::refuse(session, exchange, id, &refusal)).await
     }
 
     async fn reject_shaped(
@@ -369,7 +411,7 @@ impl Proxy {
     ) -> Result<()> {
         let refusal: Refusal = reply::failed(failure);
         tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
-        client::refuse(session, exchange, id, &refusal).await
+        Box::pin(client::refuse(session, exchange, id, &refusal)).await
     }
 }
 

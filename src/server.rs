@@ -130,18 +130,15 @@ fn server_conf(conf: &Conf, meeting: Option<&Meeting>) -> ServerConf {
     }
 }
 
-fn data_service(
-    gateway: &Arc<Gateway>,
-    conf: &Conf,
-    server_conf: &Arc<ServerConf>,
-) -> Result<Service<Guarded<pingora_proxy::HttpProxy<Proxy>>>> {
+fn data_service(gateway: &Arc<Gateway>, conf: &Conf, server_conf: &Arc<ServerConf>) -> Result<Service<Guarded>> {
     let mut proxy = pingora_proxy::http_proxy(server_conf, Proxy::new(Arc::clone(gateway)));
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(conf.limits.idle_timeout);
     proxy.server_options = Some(options);
-    let mut service = Service::new("data".to_owned(), Guarded::new(proxy, conf.limits.head_timeout));
-    // Pingora's default of 64 KiB a connection is more than a whole stream should cost.
-    let buffers = L4BufferSettings { read: Some(4 * 1024), write: Some(4 * 1024) };
+    let mut service = Service::new("data".to_owned(), Guarded::new(gateway, proxy, conf.limits.head_timeout));
+    // Pingora's default of 64 KiB a connection is more than a whole stream should cost. Who reads brings a
+    // buffer of its own; the one for writing makes one write of a head and a short body.
+    let buffers = L4BufferSettings { read: Some(0), write: Some(4 * 1024) };
     let mut listener = ListenerConfig::tcp(conf.listen.addr.to_string()).l4_buffer(buffers);
     if let Some(tls) = &conf.listen.tls {
         listener = listener.tls(tls_settings(tls)?);

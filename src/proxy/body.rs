@@ -6,6 +6,7 @@ use crate::limits::Share;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::Result;
+use pingora::prelude::fast_timeout::fast_timeout;
 use pingora_proxy::Session;
 use tollbridge_filters::rejection::Rejection;
 
@@ -27,7 +28,7 @@ pub(super) async fn read(
         session.write_continue_response().await?;
     }
     let collected = collect(session, limits.body_bytes, share);
-    match tokio::time::timeout(limits.body_timeout, collected).await {
+    match fast_timeout(limits.body_timeout, collected).await {
         Ok(collected) => collected,
         Err(_) => Ok(Err(Rejection::BodyTooSlow)),
     }

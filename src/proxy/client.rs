@@ -1,12 +1,13 @@
 //! Writing to the client: answers of our own, and what a conversation hands on.
 
 use super::exchange::Exchange;
+use super::watched::Turn;
 use crate::answer::Body;
 use crate::carry::{AnswerHead, Downstream, Gone};
 use crate::reply::{Refusal, Shaped};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{Method, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 use pingora::http::ResponseHeader;
 use pingora::{ErrorType, Result};
 use pingora_proxy::Session;
@@ -20,7 +21,9 @@ const LISTEN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// Who was cut because a write to it has blocked for longer than `limits.write_timeout`.
 const SLOW_READER: &str = "slow_reader";
 
-const REQUEST_ID: &str = "X-Request-Id";
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer of the gateway's own.
 pub(super) async fn answer(
@@ -168,9 +171,10 @@ async fn throw_away(session: &mut Session) {
 
 fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {
     exchange.status = status;
-    let mut head = ResponseHeader::build(status, Some(8))?;
-    head.insert_header(CACHE_CONTROL, "no-store")?;
-    head.insert_header(REQUEST_ID, exchange.request_id())?;
+    // Fields in lower case, as HTTP/2 has them: their case is not kept twice.
+    let mut head = ResponseHeader::build_no_case(status, Some(8))?;
+    head.insert_header(CACHE_CONTROL, NO_STORE)?;
+    head.insert_header(&REQUEST_ID, exchange.request_id())?;
     Ok(head)
 }
 
@@ -238,6 +242,10 @@ impl Downstream for Client<'_> {
             }
             Gone
         })
+    }
+
+    fn hold(&mut self) {
+        Turn::hold(self.session);
     }
 
     async fn end(&mut self) -> std::result::Result<(), Gone> {

@@ -1,60 +1,100 @@
 //! The deadline of request heads. Pingora's timer starts anew with every byte, so that one byte a
 //! minute holds a connection for ever; this one does not.
 
+use super::Proxy;
+use crate::gateway::Gateway;
 use crate::server::LINGER;
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
+use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{ALPN, Peek, Shutdown, Ssl, Stream, UniqueID, UniqueIDType};
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest};
 use pingora::server::ShutdownWatch;
-use pingora_proxy::Session;
+use pingora_proxy::{HttpProxy, Session};
 use std::any::Any;
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
-/// A server application whose connections must deliver each request's head in time.
-pub struct Guarded<A> {
-    app: Arc<A>,
+/// The data listener: connections that must deliver each request's head in time.
+pub struct Guarded {
+    own: Proxy,
+    /// For HTTP/2, and where an application is behind the gateway.
+    whole: Arc<HttpProxy<Proxy>>,
     head_timeout: Duration,
+    closing: watch::Sender<bool>,
 }
 
-impl<A> Guarded<A> {
-    pub fn new(app: A, head_timeout: Duration) -> Guarded<A> {
-        Guarded { app: Arc::new(app), head_timeout }
+impl Guarded {
+    pub fn new(gateway: &Arc<Gateway>, whole: HttpProxy<Proxy>, head_timeout: Duration) -> Guarded {
+        let own = Proxy::new(Arc::clone(gateway));
+        Guarded { own, whole: Arc::new(whole), head_timeout, closing: watch::Sender::default() }
     }
-}
 
-#[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        // HTTP/2 has frames where HTTP/1.1 has heads; its own limits hold there.
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            return self.app.process_new(stream, shutdown).await;
-        }
+    fn watch(&self, stream: Stream) -> Stream {
         let turn = Arc::new(Turn::default());
         let digest = ResponseHeader::build(200, None).ok().map(|head| {
             let user_data: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&turn));
             Arc::new(ProxyDigest::new(Box::new(head), Some(user_data)))
         });
-        let watched = Watched { stream, turn, digest, timer: None, head_timeout: self.head_timeout };
-        self.app.process_new(Box::new(watched), shutdown).await
+        Box::new(Watched { stream, turn, digest, timer: None, head_timeout: self.head_timeout, is_held: false })
+    }
+
+    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let mut closing = self.closing.subscribe();
+        let closing = async move { _ = closing.wait_for(|closing| *closing).await };
+        tokio::pin!(closing);
+        if let Some(left) = self.own.serve_connection(stream, shutdown, closing).await {
+            Box::pin(self.go_on(Some(left), shutdown)).await;
+        }
+    }
+
+    /// Request after request, the way that Pingora takes.
+    async fn go_on(&self, mut next: Option<ReusedHttpStream>, shutdown: &ShutdownWatch) {
+        while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            next = self.whole.process_new_http(session, shutdown).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Guarded {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // HTTP/2 has frames where HTTP/1.1 has heads; its own limits hold there.
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            return self.whole.process_new(stream, shutdown).await;
+        }
+        let stream = self.watch(stream);
+        if self.own.may_pass() {
+            return self.whole.process_new(stream, shutdown).await;
+        }
+        // A task of its own: Pingora's has room for a handshake as long as the connection is open. It stays
+        // on this thread, which steals no work.
+        let (listener, shutdown) = (Arc::clone(self), shutdown.clone());
+        tokio::spawn(async move { listener.serve(stream, &shutdown).await });
+        None
     }
 
     /// Pingora has stopped accepting. Connections that have just been made have brought nothing yet, and
     /// would be dropped now.
     async fn cleanup(&self) {
         sleep(LINGER).await;
-        self.app.cleanup().await;
+        self.closing.send_replace(true);
+        self.whole.http_cleanup().await;
     }
 }
 
@@ -62,6 +102,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Guarded<A> {
 #[derive(Debug, Default)]
 pub struct Turn {
     state: AtomicU8,
+    /// The next flush may wait for what is written behind it.
+    holds: AtomicBool,
 }
 
 /// A head is awaited, and some of it may be there.
@@ -82,13 +124,23 @@ impl Turn {
         Turn::set(session, IDLE);
     }
 
-    /// Pingora hands on what belongs to a connection in its digest.
+    /// What is written next is sent together with what follows it, or when the client is waited for.
+    pub fn hold(session: &Session) {
+        if let Some(turn) = Turn::of(session) {
+            turn.holds.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn set(session: &Session, state: u8) {
-        let digest = session.digest().and_then(|digest| digest.proxy_digest.as_ref());
-        let turn = digest.and_then(|digest| digest.user_data.as_ref()?.downcast_ref::<Arc<Turn>>());
-        if let Some(turn) = turn {
+        if let Some(turn) = Turn::of(session) {
             turn.state.store(state, Ordering::Relaxed);
         }
+    }
+
+    /// Pingora hands on what belongs to a connection in its digest.
+    fn of(session: &Session) -> Option<&Turn> {
+        let digest = session.digest()?.proxy_digest.as_ref()?;
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Turn>>().map(Arc::as_ref)
     }
 }
 
@@ -99,9 +151,25 @@ struct Watched {
     digest: Option<Arc<ProxyDigest>>,
     timer: Option<Pin<Box<Sleep>>>,
     head_timeout: Duration,
+    /// Something is written and not flushed.
+    is_held: bool,
 }
 
 impl Watched {
+    /// Sends what was held. Whoever reads waits for the client, who may be waiting for that.
+    fn let_go(&mut self, context: &mut Context<'_>) -> Result<()> {
+        if !self.is_held {
+            return Ok(());
+        }
+        match Pin::new(&mut self.stream).poll_flush(context) {
+            Poll::Ready(flushed) => {
+                self.is_held = false;
+                flushed
+            }
+            Poll::Pending => Ok(()),
+        }
+    }
+
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
         if self.turn.state.load(Ordering::Relaxed) != HEAD {
             self.timer = None;
@@ -115,6 +183,7 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        self.let_go(context)?;
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 // Relaxed is enough: a connection is one task's.
@@ -150,7 +219,13 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        if self.turn.holds.swap(false, Ordering::Relaxed) {
+            self.is_held = true;
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.is_held &= flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
