@@ -48,7 +48,8 @@ pub fn answer(gateway: &Gateway, snapshot: &Snapshot, answer: &Answer) -> Answer
         }
         Question::List { kind, after } => {
             let page = gateway.live().conf.limits.page;
-            gateway.lists.page(snapshot, answer, *kind, after.as_deref(), page)
+            let page = gateway.lists.page(snapshot, answer, *kind, after.as_deref(), page);
+            return Answered { body: Some(Body::closed(answer, page)), session: None };
         }
         Question::Initialize(version) => return initialize(gateway, snapshot, answer, version),
     };
@@ -87,9 +88,13 @@ pub fn random<const N: usize, T>(make: impl FnOnce([u8; N]) -> T) -> T {
 
 impl Body {
     fn result(answer: &Answer, result: Bytes) -> Body {
+        Body::closed(answer, [result.as_ref(), b"}"].concat().into())
+    }
+
+    /// A result that has what closes the answer behind it.
+    fn closed(answer: &Answer, rest: Bytes) -> Body {
         let id = answer.envelope.id().unwrap_or("null");
-        let front = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#);
-        Body { front: front.into(), rest: [result.as_ref(), b"}"].concat().into() }
+        Body { front: format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#).into(), rest }
     }
 
     /// The answer to a request that asks for nothing but to be done.

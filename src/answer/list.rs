@@ -45,6 +45,7 @@ struct PageKey {
 }
 
 impl Lists {
+    /// A page with what closes the answer behind it, so that a long one is not copied for that.
     pub(super) fn page(
         &self,
         snapshot: &Snapshot,
@@ -102,7 +103,7 @@ fn write(snapshot: &Snapshot, answer: &Answer, kind: Kind, after: Option<&str>, 
     if answer.era == Era::Modern {
         page.push_str(r#","resultType":"complete","ttlMs":0,"cacheScope":"private""#);
     }
-    page.push_str(&format!(",\"_meta\":{}}}", meta(snapshot, answer, &hidden)));
+    page.push_str(&format!(",\"_meta\":{}}}}}", meta(snapshot, answer, &hidden)));
     page
 }
 
