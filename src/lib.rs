@@ -3,13 +3,15 @@
 //!
 //! # The way of a request
 //!
-//! [`proxy`] has one callback for each of Pingora's phases. The first asks the filters (crate
+//! [`proxy`] has one callback for each of Pingora's phases; where no application is behind the gateway it goes
+//! through them itself, request after request on a connection. The first asks the filters (crate
 //! `tollbridge-filters`, which decides and does nothing else) and gets a `Route`, one of four lanes:
 //!
 //! - **Answer** ([`answer`]): out of the snapshot, without I/O: `initialize`, `server/discover`,
 //!   `ping`, every list, search; MCP's own and those of the REST surfaces.
-//! - **Carry** ([`carry`]): a conversation with an MCP server over a [`upstream::Link`]. Of the
-//!   request only what must change changes; the answer is handed on chunk by chunk. Callers of REST
+//! - **Carry** ([`carry`]): a conversation with an MCP server over a [`upstream::Link`]: HTTP/1.1 over a lean
+//!   leg of our own, HTTP/2 over Pingora's connector. Of the request only what must change changes; the
+//!   answer is handed on chunk by chunk, each where it was read. Callers of REST
 //!   surfaces get it in their surface's words, with the server's bytes in them. Where several servers
 //!   speak to one client their streams come together, each from a task of its own.
 //! - **Manage** ([`manage`]): a change of the registry or of an application session, kept before it is
