@@ -1,7 +1,7 @@
 //! A resource that several servers may have: they are asked one after the other, which is safe
 //! because reading changes nothing. The first that has it answers, as if it had been asked alone.
 
-use super::relay::HELD_BYTES_MAX;
+use super::relay::{HELD_BYTES_MAX, keep};
 use super::{AnswerHead, Conversation, Downstream, Gone, Stop, Trace};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl<D: Downstream> Downstream for Undecided<'_, D> {
             self.held.clear();
             return Ok(());
         }
-        self.held.push(chunk);
+        keep(&mut self.held, chunk);
         let held: usize = self.held.iter().map(Bytes::len).sum();
         let is_at_work = self.glance.has_spoken() && self.asked.elapsed() > HELD_LAST;
         match outcome.is_some() || is_at_work || held > HELD_BYTES_MAX {

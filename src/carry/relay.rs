@@ -129,7 +129,7 @@ impl<D: Downstream> Relay<'_, D> {
                 Some(chunk) => {
                     bytes += chunk.len();
                     outline.push(&chunk);
-                    held.push(chunk);
+                    keep(&mut held, chunk);
                     self.trace.outcome = outline.outcome();
                 }
             }
@@ -154,6 +154,10 @@ impl<D: Downstream> Relay<'_, D> {
 
     async fn rest(&mut self, mut outline: Outline) -> Result<(), Stop> {
         loop {
+            // A server that is always ahead of its client is late as well.
+            if self.deadline.is_over() {
+                return Err(Stop::Broken(timed_out(&self.pool.server.id, self.deadline)));
+            }
             match self.next().await {
                 Ok(Some(chunk)) => {
                     outline.push(&chunk);
@@ -265,6 +269,14 @@ impl<D: Downstream> Relay<'_, D> {
     pub(super) fn failed(&self, reason: Reason) -> Stop {
         Stop::Failed(Failure::answered(&self.pool.server.id, reason))
     }
+}
+
+/// Puts a piece to those that are held. A small one would keep all of the buffer that it was read into, so
+/// that a server which sends byte by byte could fill the memory.
+pub(super) fn keep(held: &mut Vec<Bytes>, chunk: Bytes) {
+    const SMALL: usize = 1024;
+    let is_small = !held.is_empty() && chunk.len() < SMALL;
+    held.push(if is_small { Bytes::copy_from_slice(&chunk) } else { chunk });
 }
 
 fn broke_off(server: &tollbridge_filters::names::ServerId, fault: Fault) -> Failure {

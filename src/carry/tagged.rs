@@ -151,7 +151,10 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
     }
 
     fn hold(&mut self) {
-        self.down.hold();
+        // What is tagged may be half an event, which is not written.
+        if self.tagger.is_none() {
+            self.down.hold();
+        }
     }
 
     fn keeps_halves(&self) -> bool {

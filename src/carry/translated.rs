@@ -1,6 +1,7 @@
 //! The client of another surface: what a server answers is kept until it is whole, and then said in
 //! the surface's own words. Whoever wants events hears of progress as it happens.
 
+use super::relay::keep;
 use super::{AnswerHead, Downstream, Gone, StandsAt};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -153,7 +154,7 @@ impl<D: Downstream> Downstream for Translated<'_, D> {
         let messages = match &mut self.answer {
             Answer::Json(pieces) => {
                 self.bytes += chunk.len();
-                pieces.push(chunk);
+                keep(pieces, chunk);
                 Vec::new()
             }
             Answer::Events(events) => match events.push(&chunk, self.bytes_max) {

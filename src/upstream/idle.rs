@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
+use tokio::task::unconstrained;
 
 /// Over all endpoints; fewer than the concurrency would mean connecting for every call.
 const IDLE_MAX: usize = 1024;
@@ -90,7 +91,7 @@ fn is_quiet(stream: &mut Stream, is_tls: bool) -> bool {
         // There what belongs to TLS itself is no news.
         let mut byte = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
-        return pin!(stream.read(&mut byte)).poll(&mut context).is_pending();
+        return pin!(unconstrained(stream.read(&mut byte))).poll(&mut context).is_pending();
     }
     let peeked = recv(stream.id(), &mut [0; 1], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
     matches!(peeked, Err(Errno::EAGAIN))

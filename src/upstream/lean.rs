@@ -15,6 +15,7 @@ use pingora::protocols::{Stream, UniqueIDType};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A body up to this size is copied behind its head, so that both are one write.
@@ -23,6 +24,9 @@ const JOINED_BYTES_MAX: usize = 16 * 1024;
 /// What is read at once: at first, and when a body proves to be long.
 const ROOM: usize = 4 * 1024;
 const ROOM_MAX: usize = 64 * 1024;
+
+/// How long a goodbye over TLS may take.
+const GOODBYE_LAST: Duration = Duration::from_secs(1);
 
 /// Interim answers before the answer.
 const INTERIM_MAX: usize = 16;
@@ -123,7 +127,7 @@ impl Lean {
             return Some(stream);
         }
         // Who is no longer there needs no goodbye.
-        let _ = stream.shutdown().await;
+        let _ = tokio::time::timeout(GOODBYE_LAST, stream.shutdown()).await;
         None
     }
 

@@ -21,6 +21,7 @@ impl<D: Downstream> Relay<'_, D> {
     /// An event stream: every chunk goes on when it comes. While none comes, signs of life do.
     pub(super) async fn events(&mut self, head: AnswerHead) -> Result<(), Stop> {
         self.trace.streamed = true;
+        // A short answer is here already, and goes with its head.
         let mut there = poll_immediate(pin!(self.piece())).await;
         if there.is_some() {
             self.down.hold();
@@ -42,13 +43,9 @@ impl<D: Downstream> Relay<'_, D> {
         // Armed anew when it rings, and not by each event.
         let bell = sleep_until(beat.min(self.deadline.at()));
         tokio::pin!(bell);
-        let mut is_bounded = false;
+        let (mut ends_here, mut is_bounded) = (false, false);
         loop {
-            // What has come already goes on before anything else is looked at.
-            if there.is_none() {
-                there = poll_immediate(pin!(self.piece())).await;
-            }
-            if there.is_none() && !std::mem::replace(&mut is_bounded, true) {
+            if there.is_none() && !ends_here && !std::mem::replace(&mut is_bounded, true) {
                 self.link.bound(socket_bytes);
             }
             let next = tokio::select! {
@@ -59,7 +56,6 @@ impl<D: Downstream> Relay<'_, D> {
                     Some(_) => continue,
                     None => return self.stop(&watch).await,
                 },
-                next = self.piece() => next,
                 () = &mut bell => {
                     let is_late = self.deadline.is_over();
                     if !is_late && beat <= Instant::now() {
@@ -77,6 +73,8 @@ impl<D: Downstream> Relay<'_, D> {
                         false => continue,
                     }
                 }
+                // The last, because a server may always be ahead of its client.
+                next = self.piece() => next,
             };
             match next {
                 Ok(Some(chunk)) => {
@@ -90,7 +88,8 @@ impl<D: Downstream> Relay<'_, D> {
                     if changes.as_mut().is_some_and(|changes| changes.ends_in(&chunk)) {
                         self.look_anew().await;
                     }
-                    if self.link.ends_here() {
+                    ends_here = self.link.ends_here();
+                    if ends_here {
                         self.down.hold();
                     }
                     self.pass(chunk).await?;
