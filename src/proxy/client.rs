@@ -171,7 +171,7 @@ async fn throw_away(session: &mut Session) {
 
 fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {
     exchange.status = status;
-    // Fields in lower case, as HTTP/2 has them: their case is not kept twice.
+    // Pingora knows how common fields are written; the case of others is not worth a second map.
     let mut head = ResponseHeader::build_no_case(status, Some(8))?;
     head.insert_header(CACHE_CONTROL, NO_STORE)?;
     head.insert_header(&REQUEST_ID, exchange.request_id())?;
