@@ -22,8 +22,9 @@ impl Words {
 
     /// A text in words.
     pub fn told(&mut self, text: &str, request_id: Option<&str>) -> String {
-        let text = self.known.iter().fold(text.to_owned(), |text, (word, value)| text.replace(value, word));
-        let text = request_id.map_or(text.clone(), |id| text.replace(id, "<request id>"));
+        // Before what is known: the digits of a port may stand in it.
+        let text = request_id.map_or(text.to_owned(), |id| text.replace(id, "<request id>"));
+        let text = self.known.iter().fold(text, |text, (word, value)| text.replace(value, word));
         let text = text.replace(concat!(r#""version":""#, env!("CARGO_PKG_VERSION")), r#""version":"<version>"#);
         let text = timed(&text);
         let mut told = String::new();
