@@ -9,11 +9,13 @@ mod meant;
 mod profile;
 mod set;
 mod spelling;
+mod target;
 
 pub use entry::{Dialect, Entry, Kind, Offer};
 pub use meant::Meant;
 pub use profile::{AuthType, Origin, Profile};
 pub use set::Set;
+pub(crate) use target::Target;
 
 use crate::auth::Principal;
 use crate::era::Era;
@@ -23,7 +25,7 @@ use crate::permit;
 use crate::rejection::Rejection;
 use index::{Index, Listed};
 use spelling::Spellings;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Everything that requests are answered and routed by, at one moment.
@@ -91,39 +93,6 @@ pub struct Line<'s> {
     pub server: &'s ServerId,
     /// Another server, before this one by id, has the name.
     pub hidden: bool,
-}
-
-/// Where a call goes: a server, and the name that the server knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub server: ServerId,
-    /// `None`: the name that was sent is already the server's own.
-    pub rename: Option<String>,
-    /// Whether the catalog has it; metrics label nothing else.
-    pub listed: bool,
-}
-
-/// The same, before it leaves the snapshot.
-#[derive(Clone)]
-pub(crate) struct Found<'s> {
-    pub server: &'s Server,
-    pub rename: Option<String>,
-    pub entry: Option<&'s Entry>,
-}
-
-impl Found<'_> {
-    fn target(self) -> Target {
-        let Found { server, rename, entry } = self;
-        Target { server: server.id.clone(), rename, listed: entry.is_some() }
-    }
-}
-
-/// Who asks for what kind of thing, where, and in which era.
-struct Asking<'a> {
-    kind: Kind,
-    era: Era,
-    principal: &'a Principal,
-    scope: &'a Scope,
 }
 
 impl Snapshot {
@@ -266,123 +235,6 @@ impl Snapshot {
         resources.and_then(|resources| resources.get("subscribe")).is_some_and(|subscribe| subscribe == true)
     }
 
-    /// Finds the tool or prompt of a name that a client sent. What the principal may not see and
-    /// what is not there are the same to it.
-    pub fn resolve(
-        &self,
-        kind: Kind,
-        name: &str,
-        era: Era,
-        principal: &Principal,
-        scope: &Scope,
-    ) -> Result<Target, Rejection> {
-        self.seek(kind, name, era, principal, scope).map(Found::target)
-    }
-
-    pub(crate) fn seek(
-        &self,
-        kind: Kind,
-        name: &str,
-        era: Era,
-        principal: &Principal,
-        scope: &Scope,
-    ) -> Result<Found<'_>, Rejection> {
-        let asking = Asking { kind, era, principal, scope };
-        let found = match scope {
-            Scope::One(_) => self.resolve_bare(&asking, name)?,
-            Scope::All | Scope::Set(_) => self.resolve_public(&asking, name)?,
-        };
-        match found.server.speaks(era) {
-            true => Ok(found),
-            false => Err(Rejection::EraUnbridged { server: found.server.id.clone(), era }),
-        }
-    }
-
-    /// At the endpoint of one server.
-    fn resolve_bare<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Result<Found<'s>, Rejection> {
-        let Asking { kind, principal, scope, .. } = *asking;
-        let one = self.within(scope).iter().find(|server| self.shows(server, principal, scope));
-        let server = one.ok_or_else(|| unknown(kind, name))?;
-        let entry = server.entry(kind, name);
-        let function = if entry.is_some() { None } else { self.function_of(server, kind, name)? };
-        Ok(function.unwrap_or(Found { server, rename: None, entry }))
-    }
-
-    fn resolve_public<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Result<Found<'s>, Rejection> {
-        if let Some(found) = self.canonical(asking, name) {
-            return Ok(found);
-        }
-        let candidates = self.candidates(asking, name);
-        // Two servers of different eras may share a spelling; only one of them is meant by this client.
-        let callable = |found: &&Found<'s>| found.server.speaks(asking.era);
-        let mut meant: Vec<&Found<'s>> = candidates.iter().filter(callable).collect();
-        if meant.is_empty() {
-            meant = candidates.iter().collect();
-        }
-        match meant.as_slice() {
-            [] => Err(unknown(asking.kind, name)),
-            [one] => Ok((*one).clone()),
-            several => Err(Rejection::Ambiguous { name: name.to_owned(), candidates: public_names(several, name) }),
-        }
-    }
-
-    /// What a name may mean that no list shows.
-    fn candidates<'s>(&'s self, asking: &Asking<'_>, name: &str) -> Vec<Found<'s>> {
-        let functions = self.functions(asking, name);
-        if !functions.is_empty() {
-            return functions;
-        }
-        let spelled = |server: &'s Server| {
-            let entry = server.spellings(name).find_map(|bare| server.entry(asking.kind, bare))?;
-            Some(Found { server, rename: Some(entry.key.clone()), entry: Some(entry) })
-        };
-        let holding = self.spellings.holding(asking.kind, name).iter().copied();
-        let exact: Vec<Found<'s>> =
-            self.spelling(name, holding, asking.principal, asking.scope).filter_map(spelled).collect();
-        if exact.is_empty() { self.undiscovered(asking, name).into_iter().collect() } else { exact }
-    }
-
-    /// The visible servers whose tool a name may spell, by id: those that have one of that name, and those that
-    /// it begins with.
-    fn spelling<'s>(
-        &'s self,
-        name: &str,
-        holding: impl Iterator<Item = usize>,
-        principal: &Principal,
-        scope: &Scope,
-    ) -> impl Iterator<Item = &'s Server> {
-        let places: BTreeSet<usize> = match scope {
-            Scope::One(id) => self.places.get(id).copied().into_iter().collect(),
-            Scope::All | Scope::Set(_) => holding.chain(self.spellings.prefixing(name)).collect(),
-        };
-        let servers = places.into_iter().filter_map(|at| self.servers.get(at));
-        servers.filter(move |server| self.shows(server, principal, scope))
-    }
-
-    /// The name as lists show it. They show the first that speaks the caller's era; one that does not explains
-    /// itself.
-    fn canonical(&self, asking: &Asking<'_>, name: &str) -> Option<Found<'_>> {
-        let Asking { kind, era, principal, scope } = *asking;
-        let found = self.index.find(kind, name).iter().filter_map(|(server, entry)| {
-            let server = self.servers.get(*server).filter(|server| self.shows(server, principal, scope))?;
-            Some((server, server.offer.as_ref()?.entries(kind).get(*entry)?))
-        });
-        let (server, entry) = found.min_by_key(|(server, _)| !server.speaks(era))?;
-        let rename = (entry.key != name).then(|| entry.key.clone());
-        Some(Found { server, rename, entry: Some(entry) })
-    }
-
-    /// A canonical name whose tool the catalog does not have (yet): the server itself will say.
-    fn undiscovered(&self, asking: &Asking<'_>, name: &str) -> Option<Found<'_>> {
-        let (called, bare) = crate::names::split(name)?;
-        let is_meant = |known: &&Server| {
-            known.id.as_str() == called || known.profile.alias.as_ref().is_some_and(|alias| alias.as_str() == called)
-        };
-        let mut visible = self.called(called).filter(|server| self.shows(server, asking.principal, asking.scope));
-        let server = visible.find(is_meant)?;
-        Some(Found { server, rename: Some(bare.to_owned()), entry: None })
-    }
-
     /// The servers that may have a resource, best guess first: those that list its URI, those with
     /// a template that it fits, then every other one with resources. URIs are never rewritten.
     pub fn holders(
@@ -439,18 +291,6 @@ impl Server {
     /// attempt will tell.
     pub fn speaks(&self, era: Era) -> bool {
         self.offer.as_ref().is_none_or(|offer| offer.eras.speak(era))
-    }
-}
-
-fn public_names(found: &[&Found<'_>], name: &str) -> Vec<String> {
-    let bare = |found: &Found<'_>| found.rename.clone().unwrap_or_else(|| name.to_owned());
-    found.iter().map(|found| crate::names::public_name(&found.server.id, &bare(found))).collect()
-}
-
-fn unknown(kind: Kind, name: &str) -> Rejection {
-    match kind {
-        Kind::Prompt => Rejection::UnknownPrompt(name.to_owned()),
-        _ => Rejection::UnknownTool(name.to_owned()),
     }
 }
 

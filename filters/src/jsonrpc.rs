@@ -2,15 +2,14 @@
 //! came. What is judged is what is sent on.
 
 mod call;
+mod members;
 
 pub use call::{Progress, ToolCall};
 
-use crate::json::{self, Malformed, Scanner, Span, once};
+use crate::json::{self, Malformed, Span};
 use bytes::Bytes;
+use members::{Fields, Members, Params, is_string};
 use std::borrow::Cow;
-
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The extension by which a server answers with a task.
 pub const TASKS: &str = "io.modelcontextprotocol/tasks";
@@ -62,45 +61,6 @@ pub enum Kind {
     Notification,
     /// An answer to a server's request.
     Response,
-}
-
-/// Members of `params` that some method routes by.
-#[derive(Debug, Default)]
-struct Fields {
-    name: Option<Span>,
-    uri: Option<Span>,
-    cursor: Option<Span>,
-    arguments: Option<Span>,
-    reference: Option<Reference>,
-    request_id: Option<Span>,
-    task_id: Option<Span>,
-    /// The whole of `params`.
-    whole: Option<Span>,
-    input_responses: Option<Span>,
-    request_state: Option<Span>,
-    level: Option<Span>,
-    progress_token: Option<Span>,
-    notifications: Option<Span>,
-    protocol_version: Option<Span>,
-    capabilities: Option<Span>,
-    client_info: Option<Span>,
-    meta: Option<Meta>,
-}
-
-/// `params.ref` of `completion/complete`.
-#[derive(Debug, Default)]
-struct Reference {
-    name: Option<Span>,
-    uri: Option<Span>,
-}
-
-/// Members of `params._meta` (MCP 2026-07-28, Basic, `_meta`).
-#[derive(Debug, Default)]
-struct Meta {
-    whole: Span,
-    protocol_version: Option<Span>,
-    capabilities: Option<Span>,
-    declares_tasks: bool,
 }
 
 /// Why a body is no JSON-RPC message.
@@ -376,186 +336,11 @@ impl Echo {
     }
 }
 
-/// The members of the outermost object, as the scan meets them.
-#[derive(Default)]
-struct Members {
-    version: Option<Span>,
-    id: Option<Span>,
-    method: Option<Span>,
-    params: Option<Params>,
-    result: Option<Span>,
-    error: Option<Span>,
-}
-
-/// `params`, which JSON-RPC lets be an object or an array; MCP knows objects only.
-#[derive(Debug)]
-enum Params {
-    Object(Box<Fields>),
-    Other,
-}
-
-impl Members {
-    fn read(text: &str) -> Result<Members, Invalid> {
-        let mut scanner = Scanner::new(text);
-        let mut members = Members::default();
-        if scanner.peek() != Some(b'{') {
-            scanner.value()?;
-            scanner.end()?;
-            return Err(Invalid::Message("expected one object; batches are not served".to_owned()));
-        }
-        scanner.object(|scanner, key| members.member(scanner, &key))?;
-        scanner.end()?;
-        Ok(members)
-    }
-
-    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Malformed> {
-        match key {
-            "jsonrpc" => once(&mut self.version, scanner.value()?, "jsonrpc"),
-            "id" => once(&mut self.id, scanner.value()?, "id"),
-            "method" => once(&mut self.method, scanner.value()?, "method"),
-            "result" => once(&mut self.result, scanner.value()?, "result"),
-            "error" => once(&mut self.error, scanner.value()?, "error"),
-            "params" => {
-                let params = Params::read(scanner)?;
-                once(&mut self.params, params, "params")
-            }
-            _ => scanner.value().map(drop),
-        }
-    }
-
-    fn kind(&self, text: &str) -> Result<Kind, Invalid> {
-        let wrong = |what: &str| Err(Invalid::Message(what.to_owned()));
-        let raw = |span: &Option<Span>| span.clone().and_then(|span| text.get(span));
-        if raw(&self.version).map(json::unquote).as_deref() != Some("2.0") || !is_string(raw(&self.version)) {
-            return wrong("\"jsonrpc\" must be \"2.0\"");
-        }
-        if raw(&self.id).is_some_and(|id| !is_id(id)) {
-            return wrong("\"id\" must be a string or an integer");
-        }
-        let answers = self.result.is_some() || self.error.is_some();
-        match (&self.method, &self.id, answers) {
-            (Some(_), _, _) if !is_string(raw(&self.method)) => wrong("\"method\" must be a string"),
-            (Some(_), _, true) => wrong("\"method\" and \"result\" or \"error\" exclude each other"),
-            (Some(_), Some(_), _) => Ok(Kind::Request),
-            (Some(_), None, _) => Ok(Kind::Notification),
-            (None, Some(_), true) => Ok(Kind::Response),
-            (None, _, _) => wrong("\"method\" is missing"),
-        }
-    }
-}
-
-impl Params {
-    fn read(scanner: &mut Scanner<'_>) -> Result<Params, Malformed> {
-        if scanner.peek() != Some(b'{') {
-            return scanner.value().map(|_| Params::Other);
-        }
-        let mut fields = Box::new(Fields::default());
-        let start = scanner.place();
-        scanner.object(|scanner, key| fields.member(scanner, &key))?;
-        fields.whole = Some(start..scanner.place());
-        Ok(Params::Object(fields))
-    }
-}
-
-impl Fields {
-    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Malformed> {
-        let slot = match key {
-            "name" => &mut self.name,
-            "uri" => &mut self.uri,
-            "cursor" => &mut self.cursor,
-            "arguments" => &mut self.arguments,
-            "requestId" => &mut self.request_id,
-            "taskId" => &mut self.task_id,
-            "inputResponses" => &mut self.input_responses,
-            "requestState" => &mut self.request_state,
-            "level" => &mut self.level,
-            "progressToken" => &mut self.progress_token,
-            "notifications" => &mut self.notifications,
-            "protocolVersion" => &mut self.protocol_version,
-            "capabilities" => &mut self.capabilities,
-            "clientInfo" => &mut self.client_info,
-            "ref" => {
-                let reference = Reference::read(scanner)?;
-                return once(&mut self.reference, reference, "ref");
-            }
-            "_meta" => {
-                let meta = Meta::read(scanner)?;
-                return once(&mut self.meta, meta, "_meta");
-            }
-            _ => return scanner.value().map(drop),
-        };
-        once(slot, scanner.value()?, key)
-    }
-}
-
-impl Reference {
-    fn read(scanner: &mut Scanner<'_>) -> Result<Reference, Malformed> {
-        let mut reference = Reference::default();
-        if scanner.peek() != Some(b'{') {
-            return scanner.value().map(|_| reference);
-        }
-        scanner.object(|scanner, key| match key.as_ref() {
-            "name" => once(&mut reference.name, scanner.value()?, "ref.name"),
-            "uri" => once(&mut reference.uri, scanner.value()?, "ref.uri"),
-            _ => scanner.value().map(drop),
-        })?;
-        Ok(reference)
-    }
-}
-
-impl Meta {
-    fn read(scanner: &mut Scanner<'_>) -> Result<Meta, Malformed> {
-        let mut meta = Meta::default();
-        if scanner.peek() != Some(b'{') {
-            return scanner.value().map(|_| meta);
-        }
-        let start = scanner.place();
-        scanner.object(|scanner, key| match key.as_ref() {
-            META_VERSION => once(&mut meta.protocol_version, scanner.value()?, META_VERSION),
-            META_CAPABILITIES => {
-                let (place, declares_tasks) = capabilities(scanner)?;
-                meta.declares_tasks = declares_tasks;
-                once(&mut meta.capabilities, place, META_CAPABILITIES)
-            }
-            _ => scanner.value().map(drop),
-        })?;
-        meta.whole = start..scanner.place();
-        Ok(meta)
-    }
-}
-
-/// Their place, and whether tasks are among their extensions. What stands twice declares nothing: the server
-/// may read the other one.
-fn capabilities(scanner: &mut Scanner<'_>) -> Result<(Span, bool), Malformed> {
-    if scanner.peek() != Some(b'{') {
-        return Ok((scanner.value()?, false));
-    }
-    let (start, mut extensions, mut tasks) = (scanner.place(), 0, 0);
-    scanner.object(|scanner, key| {
-        if key != "extensions" {
-            return scanner.value().map(drop);
-        }
-        extensions += 1;
-        if scanner.peek() != Some(b'{') {
-            return scanner.value().map(drop);
-        }
-        scanner.object(|scanner, key| {
-            tasks += usize::from(key == TASKS);
-            scanner.value().map(drop)
-        })
-    })?;
-    Ok((start..scanner.place(), extensions == 1 && tasks == 1))
-}
-
 /// Whether an id in an answer is the one that was asked with; `1` and `"1"` are two.
 pub fn is_answer_to(id: Option<&str>, asked: &str) -> bool {
     id.is_some_and(|id| {
         id == asked || id.starts_with('"') && asked.starts_with('"') && json::unquote(id) == json::unquote(asked)
     })
-}
-
-fn is_string(raw: Option<&str>) -> bool {
-    raw.is_some_and(|raw| raw.starts_with('"'))
 }
 
 /// MCP 2026-07-28, Basic, Requests: a string or an integer, never null. `1.0` and `1e3` are no

@@ -9,7 +9,7 @@ pub(crate) use legacy::attach;
 
 use crate::arguments::{Complaint, Enforcement};
 use crate::auth::Principal;
-use crate::catalog::{Entry, Found, Kind, Snapshot};
+use crate::catalog::{Entry, Kind, Snapshot, Target};
 use crate::era::{Era, MODERN};
 use crate::headers;
 use crate::json::Span;
@@ -208,7 +208,7 @@ impl<'r> Request<'r> {
 
     fn target(&self, kind: Kind, name: &str, place: Span, effect: Effect) -> Result<Way<'r>, Rejection> {
         let Admitted { principal, scope } = self.admitted;
-        let Found { server, rename, entry } = self.snapshot.seek(kind, name, self.era, principal, scope)?;
+        let Target { server, rename, entry } = self.snapshot.resolve(kind, name, self.era, principal, scope)?;
         let splice = rename.as_deref().map(|bare| Splice::name(place, bare));
         let tool = entry.filter(|_| kind == Kind::Tool);
         let complaint = self.judge(tool, || self.envelope.arguments().unwrap_or("{}"))?;

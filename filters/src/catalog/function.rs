@@ -1,14 +1,15 @@
 //! Function names: how model APIs call tools whose names they do not take.
 
-use super::{Asking, Entry, Found, Kind, Server, Snapshot};
+use super::target::{Asking, Target};
+use super::{Entry, Kind, Server, Snapshot};
 use crate::rejection::Rejection;
 
 impl Snapshot {
     /// The tools whose public names become this function name, at the endpoint of all servers.
-    pub(super) fn functions(&self, asking: &Asking<'_>, name: &str) -> Vec<Found<'_>> {
+    pub(super) fn functions(&self, asking: &Asking<'_>, name: &str) -> Vec<Target<'_>> {
         let found = function_names(self, asking.kind, name).iter().filter_map(|public| {
-            let found = self.canonical(asking, public)?;
-            Some(Found { rename: found.rename.or_else(|| Some(public.clone())), ..found })
+            let target = self.canonical(asking, public)?;
+            Some(Target { rename: target.rename.or_else(|| Some(public.clone())), ..target })
         });
         found.collect()
     }
@@ -19,12 +20,12 @@ impl Snapshot {
         server: &'s Server,
         kind: Kind,
         name: &str,
-    ) -> Result<Option<Found<'s>>, Rejection> {
+    ) -> Result<Option<Target<'s>>, Rejection> {
         let entries = function_names(self, kind, name).iter().filter_map(|bare| server.entry(kind, bare));
         let entries: Vec<&Entry> = entries.collect();
         match entries.as_slice() {
             [] => Ok(None),
-            [entry] => Ok(Some(Found { server, rename: Some(entry.key.clone()), entry: Some(entry) })),
+            [entry] => Ok(Some(Target { server, rename: Some(entry.key.clone()), entry: Some(entry) })),
             several => {
                 let candidates = several.iter().map(|entry| entry.key.clone()).collect();
                 Err(Rejection::Ambiguous { name: name.to_owned(), candidates })

@@ -95,14 +95,14 @@ fn listed_is_callable_and_hidden_is_unknown() {
                 for line in snapshot.list(Kind::Tool, era, &caller, &Scope::All).iter().filter(|line| !line.hidden) {
                     let target = snapshot.resolve(Kind::Tool, line.name, era, &caller, &Scope::All);
                     let target = target.unwrap_or_else(|no| panic!("{} {naming:?} {patterns:?}: {no}", line.name));
-                    assert_eq!(target.server, *line.server, "{} {naming:?} {patterns:?}", line.name);
+                    assert_eq!(target.server.id, *line.server, "{} {naming:?} {patterns:?}", line.name);
                     assert_eq!(target.rename.as_deref().unwrap_or(line.name), line.entry.key);
                 }
                 for (server, tool) in [("alpha", "old"), ("beta", "only-b"), ("gamma", "x")] {
                     if !permit::execute(&caller, snapshot.server(&id(server)).unwrap()) {
                         let name = format!("{server}__{tool}");
                         let verdict = snapshot.resolve(Kind::Tool, &name, era, &caller, &Scope::All);
-                        assert_eq!(verdict, Err(Rejection::UnknownTool(name)));
+                        assert_eq!(verdict.err(), Some(Rejection::UnknownTool(name)));
                     }
                 }
             }
@@ -117,14 +117,14 @@ fn other_spellings_find_their_tool_or_say_what_they_could_mean() {
     let resolve = |name: &str| snapshot.resolve(Kind::Tool, name, Era::Modern, &caller, &Scope::All);
     for spelling in ["beta.only-b", "beta-only-b", "mcp_beta__only-b", "only-b"] {
         let target = resolve(spelling).unwrap();
-        assert_eq!((target.server.as_str(), target.rename.as_deref()), ("beta", Some("only-b")), "{spelling}");
+        assert_eq!((target.server.id.as_str(), target.rename.as_deref()), ("beta", Some("only-b")), "{spelling}");
     }
     let candidates = vec!["beta__gamma-x".to_owned(), "gamma__x".to_owned()];
-    assert_eq!(resolve("gamma-x"), Err(Rejection::Ambiguous { name: "gamma-x".into(), candidates }));
-    assert_eq!(resolve("nope"), Err(Rejection::UnknownTool("nope".into())));
-    assert_eq!(resolve("alpha__old"), Err(Rejection::EraUnbridged { server: id("alpha"), era: Era::Modern }));
+    assert_eq!(resolve("gamma-x").err(), Some(Rejection::Ambiguous { name: "gamma-x".into(), candidates }));
+    assert_eq!(resolve("nope").err(), Some(Rejection::UnknownTool("nope".into())));
+    assert_eq!(resolve("alpha__old").err(), Some(Rejection::EraUnbridged { server: id("alpha"), era: Era::Modern }));
     let undiscovered = resolve("beta__brand-new").unwrap();
-    assert_eq!((undiscovered.rename.as_deref(), undiscovered.listed), (Some("brand-new"), false));
+    assert_eq!((undiscovered.rename.as_deref(), undiscovered.entry.is_some()), (Some("brand-new"), false));
 }
 
 #[test]
@@ -153,11 +153,12 @@ fn function_names_find_their_tool_after_names_and_before_other_spellings() {
         ("none", &always, &everyone, &alpha, "brand-new".into(), Some(("alpha", None, false))),
     ] {
         let target = snapshot.resolve(Kind::Tool, &name, Era::Modern, caller, scope).ok();
-        let seen = target.as_ref().map(|found| (found.server.as_str(), found.rename.as_deref(), found.listed));
+        let seen =
+            target.as_ref().map(|found| (found.server.id.as_str(), found.rename.as_deref(), found.entry.is_some()));
         assert_eq!(seen, expected, "{what}: {name} at {scope:?}");
     }
     let prompt = never.resolve(Kind::Prompt, &bare, Era::Modern, &everyone, &Scope::All);
-    assert_eq!(prompt, Err(Rejection::UnknownPrompt(bare)), "models call tools alone");
+    assert_eq!(prompt.err(), Some(Rejection::UnknownPrompt(bare)), "models call tools alone");
 }
 
 /// With bare names two servers may have the same one: its function name means the server that the
@@ -171,7 +172,7 @@ fn the_function_name_of_a_shared_name_goes_where_the_name_goes() {
         let caller = principal(&patterns);
         for name in ["get.page", &function] {
             let target = snapshot.resolve(Kind::Tool, name, Era::Modern, &caller, &Scope::All).unwrap();
-            assert_eq!(target.server, id(expected), "{name} {patterns:?}");
+            assert_eq!(target.server.id, id(expected), "{name} {patterns:?}");
             assert_eq!(target.rename.as_deref().unwrap_or(name), "get.page", "{name} {patterns:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! A tool call that the gateway writes for a caller of another surface.
 
-use super::{Envelope, Fields, Kind, META_CAPABILITIES, META_VERSION, Method};
+use super::members::{META_CAPABILITIES, META_VERSION};
+use super::{Envelope, Fields, Kind, Method};
 use crate::era::{Era, MODERN};
 use crate::json;
 

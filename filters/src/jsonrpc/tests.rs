@@ -1,3 +1,4 @@
+use super::members::META_CAPABILITIES;
 use super::*;
 
 fn scan(body: &str) -> Result<Envelope, Invalid> {

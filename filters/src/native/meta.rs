@@ -3,7 +3,7 @@
 
 use super::{Request, Way, missing};
 use crate::Admitted;
-use crate::catalog::{Found, Kind};
+use crate::catalog::{Kind, Target};
 use crate::headers;
 use crate::json;
 use crate::path::Scope;
@@ -63,7 +63,7 @@ impl<'r> Request<'r> {
         let places = self.envelope.name_place().zip(self.envelope.arguments_place());
         let (name_place, arguments_place) = places.ok_or_else(|| missing("params.arguments"))?;
         let Admitted { principal, scope } = self.admitted;
-        let Found { server, rename, entry } = self.snapshot.seek(Kind::Tool, &name, self.era, principal, scope)?;
+        let Target { server, rename, entry } = self.snapshot.resolve(Kind::Tool, &name, self.era, principal, scope)?;
         let bare = rename.unwrap_or(name);
         let mirrors = entry.map(|entry| headers::mirror(arguments, &entry.mirrored)).transpose()?.unwrap_or_default();
         let complaint = self.judge(entry, || arguments)?;
