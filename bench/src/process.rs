@@ -36,6 +36,11 @@ impl Processes {
         &self.pids
     }
 
+    /// Whether another process follows every thread of them.
+    pub fn are_traced(&self) -> bool {
+        self.pids.iter().all(|pid| is_traced(*pid))
+    }
+
     /// `None` when there is no process to look at.
     pub fn cpu_time(&self) -> Result<Option<Duration>> {
         if self.pids.is_empty() {
@@ -57,6 +62,14 @@ fn cpu_time(pid: u32) -> Result<Duration> {
         ns += first.with_context(|| format!("{} is empty: use a kernel with CONFIG_SCHED_INFO", path.display()))?;
     }
     Ok(Duration::from_nanos(ns))
+}
+
+fn is_traced(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok()).all(|status| {
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+        tracer.is_some_and(|tracer| tracer.trim() != "0")
+    })
 }
 
 /// Every process with its parent.

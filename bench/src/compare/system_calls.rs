@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
@@ -20,7 +20,8 @@ use crate::measurement::Scenario;
 use crate::outcome::{Outcome, SystemCalls};
 use crate::process::Processes;
 
-const ATTACHING: Duration = Duration::from_millis(500);
+const ATTACHING_MAX: Duration = Duration::from_secs(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Less than this for each call belongs to connections and timers, not to calls.
 const RARE: f64 = 0.01;
@@ -52,9 +53,12 @@ impl Scene<'_> {
             command.arg("-p").arg(pid.to_string());
         }
         let mut strace = Child::start(command, Side::Load, &self.place.path("strace.log"))?;
-        sleep(ATTACHING).await;
-        if strace.has_ended() {
-            bail!("strace may not look at other processes here");
+        let deadline = Instant::now() + ATTACHING_MAX;
+        while !row.processes.are_traced() {
+            if strace.has_ended() || Instant::now() > deadline {
+                bail!("strace may not look at other processes here");
+            }
+            sleep(BETWEEN_LOOKS).await;
         }
         let plan = load::Plan {
             pace: row.pace,

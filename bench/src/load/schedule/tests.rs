@@ -57,6 +57,7 @@ async fn stalling_server(stall: Duration) -> String {
         while let Ok(Some(_)) = wire.request().await {
             count += 1;
             if count == 10 {
+                // No waiting for something: the stall is what is measured.
                 tokio::time::sleep(stall).await;
             }
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
