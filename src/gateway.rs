@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tollbridge_filters::auth::Keyring;
 use tollbridge_filters::catalog::{Profile, Sets, Snapshot, State};
@@ -40,6 +40,8 @@ pub struct Gateway {
     born: u64,
     /// One at a time puts something in force.
     turn: tokio::sync::Mutex<()>,
+    /// Whether an application is behind the gateway.
+    passes: watch::Sender<bool>,
     /// Rung when the fleet has changed, so that each pool gets whoever looks after it.
     pub fleet_changed: Notify,
     pub registry: Registry,
@@ -80,6 +82,7 @@ impl Gateway {
             store,
             born,
             turn: tokio::sync::Mutex::default(),
+            passes: watch::Sender::new(conf.passthrough.is_some()),
             fleet_changed: Notify::new(),
             registry,
             sessions: Arc::new(Sessions::new(&conf.session, shared)),
@@ -101,6 +104,12 @@ impl Gateway {
     /// Whether clients should be sent here.
     pub fn is_ready(&self) -> bool {
         self.lifecycle.is_ready() && self.store.standing().is_none_or(|standing| standing.trouble().is_none())
+    }
+
+    /// Waits until there is an application behind the gateway.
+    pub async fn has_application(&self) {
+        // The sender lives as long as this does.
+        let _ = self.passes.subscribe().wait_for(|passes| *passes).await;
     }
 
     pub fn pool(&self, id: &ServerId) -> Option<Arc<Pool>> {
@@ -155,8 +164,10 @@ impl Gateway {
         next.resolve(&before).await;
         let sets = sets(&ledger, Some(&self.registry.snapshot()));
         let (naming, profiles) = (next.conf.naming, next.profiles(self.born).collect::<Vec<_>>());
-        // Whoever is woken by another snapshot finds what goes with it.
+        let passes = next.conf.passthrough.is_some();
+        // Whoever is woken finds what goes with that.
         self.live.store(Arc::new(next));
+        self.passes.send_replace(passes);
         self.registry.replace(naming, profiles, sets);
         self.fleet_changed.notify_one();
     }

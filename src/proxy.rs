@@ -36,9 +36,6 @@ use tollbridge_filters::surface::{Operation, Surface};
 use tollbridge_filters::{Admission, Admitted, Moment, Refused, headers};
 use watched::Turn;
 
-/// For the first request of a connection; later ones have `limits.idle_timeout`.
-const FIRST_KEEP_ALIVE_SECONDS: u64 = 60;
-
 /// How long `logging/setLevel` waits for servers.
 const LEVEL_LAST: Duration = Duration::from_secs(2);
 

@@ -14,6 +14,9 @@ use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
 use std::pin::Pin;
 
+/// For the first request of a connection; later ones have `limits.idle_timeout`.
+const FIRST_KEEP_ALIVE_SECONDS: u64 = 60;
+
 static NO_MODULES: Lazy<HttpModules> = Lazy::new(HttpModules::new);
 
 /// Whether a connection goes on.
@@ -33,7 +36,7 @@ impl Proxy {
         mut closing: Pin<&mut (dyn Future<Output = ()> + Send)>,
     ) -> Option<ReusedHttpStream> {
         let mut session = Box::new(Session::new_h1_with_modules(stream, &NO_MODULES));
-        session.set_keepalive((!*shutdown.borrow()).then_some(super::FIRST_KEEP_ALIVE_SECONDS));
+        session.set_keepalive((!*shutdown.borrow()).then_some(FIRST_KEEP_ALIVE_SECONDS));
         loop {
             let read = tokio::select! {
                 // What has come already is served.
@@ -70,7 +73,7 @@ impl Proxy {
         }
         let handled = self.handle(&mut session, &mut exchange).await;
         if matches!(handled, Ok(Handled::Pass)) {
-            // The application has come between two requests, and this connection does not lead there.
+            // The application has come with this request, and its connection does not lead there.
             exchange.outcome = "app_unavailable";
             session.set_keepalive(None);
             let _ = session.respond_error(503).await;

@@ -51,8 +51,14 @@ impl Guarded {
     }
 
     async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        let mut closing = self.closing.subscribe();
-        let closing = async move { _ = closing.wait_for(|closing| *closing).await };
+        let mut closed = self.closing.subscribe();
+        // Whoever waits for its next request when an application comes would not reach that.
+        let closing = async {
+            tokio::select! {
+                _ = closed.wait_for(|closed| *closed) => {}
+                () = self.own.gateway.has_application() => {}
+            }
+        };
         tokio::pin!(closing);
         if let Some(left) = self.own.serve_connection(stream, shutdown, closing).await {
             Box::pin(self.go_on(Some(left), shutdown)).await;

@@ -9,6 +9,21 @@ use tokio::net::{TcpListener, TcpStream};
 
 const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// Connections that were opened before do not lead there, and end; those that come do.
+#[tokio::test]
+async fn an_application_may_come_later() {
+    let app = App::start().await;
+    let gateway = Gateway::start("servers: {}").await;
+    let mut early = gateway.client().await;
+    early.send(b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    assert_eq!(early.response().await.unwrap().status, 404, "before there is an application");
+    gateway.reconfigure(&format!("passthrough: http://127.0.0.1:{}\nservers: {{}}", app.port));
+    assert!(early.closes(Duration::from_secs(10)).await, "an idle connection stays though it leads nowhere");
+    let mut late = gateway.client().await;
+    late.send(b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    assert_eq!(late.response().await.unwrap().status, 200, "the application's answer");
+}
+
 #[tokio::test]
 async fn everything_else_reaches_the_application_as_it_was_sent() {
     let (app, gateway) = start().await;
