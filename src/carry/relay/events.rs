@@ -29,6 +29,10 @@ impl<D: Downstream> Relay<'_, D> {
         self.down.begin(AnswerHead { content_length: None, ..head }).await?;
         let Asked { gateway, awaits, session, .. } = self.asked;
         let Limits { heartbeat, socket_bytes, .. } = gateway.live().conf.limits;
+        let is_whole = there.is_some() && self.link.ends_here();
+        if !is_whole {
+            self.link.bound(socket_bytes);
+        }
         let last_stage = if awaits == Awaits::News { Stage::Closed } else { Stage::Ending };
         let stops = async {
             tokio::select! {
@@ -43,11 +47,7 @@ impl<D: Downstream> Relay<'_, D> {
         // Armed anew when it rings, and not by each event.
         let bell = sleep_until(beat.min(self.deadline.at()));
         tokio::pin!(bell);
-        let (mut ends_here, mut is_bounded) = (false, false);
         loop {
-            if there.is_none() && !ends_here && !std::mem::replace(&mut is_bounded, true) {
-                self.link.bound(socket_bytes);
-            }
             let next = tokio::select! {
                 biased;
                 Some(next) = std::future::ready(there.take()) => next,
@@ -88,8 +88,7 @@ impl<D: Downstream> Relay<'_, D> {
                     if changes.as_mut().is_some_and(|changes| changes.ends_in(&chunk)) {
                         self.look_anew().await;
                     }
-                    ends_here = self.link.ends_here();
-                    if ends_here {
+                    if self.link.ends_here() {
                         self.down.hold();
                     }
                     self.pass(chunk).await?;
