@@ -77,6 +77,7 @@ pub mod control;
 pub mod access_log;
 pub mod clock;
 pub mod failure;
+pub mod framing;
 pub mod limits;
 pub mod metrics;
 pub mod reply;

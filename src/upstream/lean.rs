@@ -1,16 +1,15 @@
 //! The lean leg: HTTP/1.1 as a proxy needs it. A request is one write, an answer is read into one buffer,
 //! and the pieces of its body are slices of that.
 
-mod framing;
 #[cfg(test)]
 mod tests;
 
 use super::early;
 use super::head::Head;
 use super::link::Fault;
-use super::response::{Malformed, ResponseHead};
+use super::response::ResponseHead;
+use crate::framing::{Framing, Malformed, Piece};
 use bytes::{BufMut, Bytes, BytesMut};
-use framing::{Framing, Piece};
 use pingora::protocols::{Stream, UniqueIDType};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -83,7 +82,7 @@ impl Lean {
                 }
             }
         };
-        self.body = Framing::of(&head).map_err(malformed)?;
+        self.body = head.framing().map_err(malformed)?;
         Ok(self.head.insert(head))
     }
 

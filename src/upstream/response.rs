@@ -1,5 +1,6 @@
 //! The head of an answer, and its fields as places in it.
 
+use crate::framing::{Chunk, Framing, Malformed, decimal};
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderValue;
 use httparse::{ParserConfig, Response, Status};
@@ -25,11 +26,6 @@ struct Field {
     name: Range<usize>,
     value: Range<usize>,
 }
-
-/// What is no answer of HTTP/1.1, or one that two readers may read differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Malformed(pub &'static str);
 
 impl ResponseHead {
     /// Takes a head out of what has come; `None` where it is not whole yet.
@@ -75,6 +71,26 @@ impl ResponseHead {
         ResponseHead { status: head.status.as_u16(), is_old, bytes: bytes.freeze(), fields }
     }
 
+    /// How its body ends.
+    pub(super) fn framing(&self) -> Result<Framing, Malformed> {
+        if has_no_body(self.status) {
+            return Ok(Framing::Sized(0));
+        }
+        let mut codings = self.all("transfer-encoding");
+        let mut lengths = self.all("content-length");
+        match (codings.next(), lengths.next()) {
+            (Some(_), Some(_)) => Err(Malformed("it has both a length and a transfer coding")),
+            (Some(_), None) if self.is_old => Err(Malformed("HTTP/1.0 has no transfer codings")),
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
+                Ok(Framing::Chunked(Chunk::Size))
+            }
+            (Some(_), None) => Err(Malformed("its transfer coding is not chunked")),
+            (None, Some(length)) if lengths.next().is_none() => Ok(Framing::Sized(decimal(length)?)),
+            (None, Some(_)) => Err(Malformed("it has two lengths")),
+            (None, None) => Ok(Framing::UntilClosed),
+        }
+    }
+
     /// Nobody asked to switch protocols, so 101 is an answer, if a wrong one. Other interim answers (RFC
     /// 9110, 15.2) say nothing that we could use.
     pub(super) fn is_interim(&self) -> bool {
@@ -105,4 +121,8 @@ impl ResponseHead {
         };
         self.fields.iter().filter(is_meant).map(|field| field.value.clone())
     }
+}
+
+fn has_no_body(status: u16) -> bool {
+    matches!(status, 101 | 204 | 304)
 }

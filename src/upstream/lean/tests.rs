@@ -1,8 +1,8 @@
 //! The response parser without a network: what it must refuse, that it does not matter where the bytes
 //! split, and that two answers are never read as one nor one as two.
 
-use super::framing::{Framing, Piece};
-use crate::upstream::response::{Malformed, ResponseHead};
+use crate::framing::{Framing, Malformed, Piece};
+use crate::upstream::response::ResponseHead;
 use bytes::BytesMut;
 
 /// One answer read out of bytes that come in pieces: what it holds, and what is left behind it.
@@ -40,7 +40,7 @@ fn try_read<'p>(pieces: &mut impl Iterator<Item = &'p [u8]>) -> Result<Read, Mal
         }
     };
     let (status, mut body) = (head.status, Vec::new());
-    let mut framing = Framing::of(&head)?;
+    let mut framing = head.framing()?;
     loop {
         match framing.take(&mut buffer)? {
             Piece::Data(data) => {

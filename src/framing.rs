@@ -1,19 +1,23 @@
-//! Where the body of an answer ends (RFC 9112, 6): read strictly, because a reader that is lenient here
-//! and another that is not see two different answers. No I/O: bytes in, pieces of the body out.
+//! Where the body of a message of HTTP/1.1 ends (RFC 9112, 6): read strictly, because a reader that is lenient
+//! here and another that is not see two different messages. No I/O: bytes in, pieces of the body out.
 
-use crate::upstream::response::{Malformed, ResponseHead};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
 /// A chunk's size with its extensions.
 const SIZE_LINE_MAX: usize = 256;
 
-/// All trailers of an answer. They are not handed on.
+/// All trailers of a message. They are not handed on.
 const TRAILERS_MAX: usize = 8 * 1024;
+
+/// What is no message of HTTP/1.1, or one that two readers may read differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub &'static str);
 
 /// What is left of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     Sized(u64),
     Chunked(Chunk),
     /// Neither length nor chunks: it ends with the connection, or broke off.
@@ -22,7 +26,7 @@ pub(super) enum Framing {
 
 /// Where in a chunked body the next byte stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub enum Chunk {
     Size,
     Data(u64),
     /// The line end behind the data.
@@ -36,7 +40,7 @@ pub(super) enum Chunk {
 
 /// What can be taken of what has come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
     Data(Bytes),
     /// Nothing, before more comes.
     More,
@@ -44,27 +48,8 @@ pub(super) enum Piece {
 }
 
 impl Framing {
-    pub(super) fn of(head: &ResponseHead) -> Result<Framing, Malformed> {
-        if has_no_body(head.status) {
-            return Ok(Framing::Sized(0));
-        }
-        let mut codings = head.all("transfer-encoding");
-        let mut lengths = head.all("content-length");
-        match (codings.next(), lengths.next()) {
-            (Some(_), Some(_)) => Err(Malformed("it has both a length and a transfer coding")),
-            (Some(_), None) if head.is_old => Err(Malformed("HTTP/1.0 has no transfer codings")),
-            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
-                Ok(Framing::Chunked(Chunk::Size))
-            }
-            (Some(_), None) => Err(Malformed("its transfer coding is not chunked")),
-            (None, Some(length)) if lengths.next().is_none() => Ok(Framing::Sized(decimal(length)?)),
-            (None, Some(_)) => Err(Malformed("it has two lengths")),
-            (None, None) => Ok(Framing::UntilClosed),
-        }
-    }
-
     /// The next piece; what is behind the body stays in the buffer.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Piece, Malformed> {
+    pub fn take(&mut self, buffer: &mut BytesMut) -> Result<Piece, Malformed> {
         match self {
             Framing::Sized(0) => Ok(Piece::End),
             Framing::Chunked(chunk) => chunk.take(buffer),
@@ -75,14 +60,14 @@ impl Framing {
     }
 
     /// Whether nothing of the body is left behind what was taken, as far as that has come.
-    pub(super) fn ends_here(&mut self, buffer: &mut BytesMut) -> Result<bool, Malformed> {
+    pub fn ends_here(&mut self, buffer: &mut BytesMut) -> Result<bool, Malformed> {
         if let Framing::Chunked(chunk) = self {
             chunk.advance(buffer)?;
         }
         Ok(self.is_over())
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self, Framing::Sized(0) | Framing::Chunked(Chunk::Over))
     }
 }
@@ -137,10 +122,6 @@ impl Chunk {
     }
 }
 
-fn has_no_body(status: u16) -> bool {
-    matches!(status, 101 | 204 | 304)
-}
-
 fn up_to(buffer: &mut BytesMut, left: &mut u64) -> Bytes {
     let most = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
     *left -= most as u64;
@@ -184,7 +165,7 @@ fn is_field(line: &[u8]) -> bool {
     http::HeaderName::from_bytes(name).is_ok() && value.iter().all(is_text)
 }
 
-fn decimal(text: &[u8]) -> Result<u64, Malformed> {
+pub fn decimal(text: &[u8]) -> Result<u64, Malformed> {
     let digits = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok()).ok_or(Malformed("its length is no number"))
 }
