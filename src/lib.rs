@@ -3,9 +3,10 @@
 //!
 //! # The way of a request
 //!
-//! [`proxy`] has one callback for each of Pingora's phases; where no application is behind the gateway it goes
-//! through them itself, request after request on a connection. The first asks the filters (crate
-//! `tollbridge-filters`, which decides and does nothing else) and gets a `Route`, one of four lanes:
+//! [`proxy`] reads the HTTP/1.1 of clients itself, request after request on a connection; HTTP/2, and everything
+//! while an application is behind the gateway, comes through callbacks, one for each of Pingora's phases. Either
+//! way it asks the filters (crate `tollbridge-filters`, which decides and does nothing else) and gets a `Route`,
+//! one of four lanes:
 //!
 //! - **Answer** ([`answer`]): out of the snapshot, without I/O: `initialize`, `server/discover`,
 //!   `ping`, every list, search; MCP's own and those of the REST surfaces.
@@ -31,7 +32,7 @@
 //!   Redis that replicas share; publishes snapshots. [`session`]: the upstream half of legacy sessions,
 //!   here and in that Redis. [`redis`]: the way there. [`upstream`]: pools, endpoints, links.
 //! - [`reply`]: the one table from reasons to the wire. [`failure`], [`limits`], [`metrics`],
-//!   [`access_log`], [`clock`]: leaves.
+//!   [`access_log`], [`clock`], [`framing`]: leaves.
 //! - [`admin`]: the operators' listener. [`demo`]: the two-minute tour.
 //!
 //! # Invariants

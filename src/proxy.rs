@@ -1,14 +1,17 @@
 //! THE REQUEST'S WAY: one short callback for each of Pingora's phases, in phase order.
 
 mod body;
+mod caller;
 mod client;
 mod connection;
 mod exchange;
+mod http1;
+mod listener;
 mod rest;
 mod streams;
 mod watched;
 
-pub use watched::Guarded;
+pub use listener::Listener;
 
 use crate::answer::{self, Answered};
 use crate::carry::{self, MayStay, Stop, Trace};
@@ -17,10 +20,11 @@ use crate::failure::Failure;
 use crate::gateway::{Gateway, Live};
 use crate::reply::{self, Refusal, Shape, Trouble};
 use async_trait::async_trait;
+use caller::Caller;
 use client::Client;
 use exchange::{Exchange, Lane};
 use http::Method;
-use pingora::http::RequestHeader;
+use http::request::Parts;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
@@ -54,14 +58,14 @@ impl ProxyHttp for Proxy {
     /// No modules: compression would collect what must be streamed.
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
-        self.begin(session);
+    async fn early_request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        self.begin(&mut Caller::Pingora(session), exchange, true);
         Ok(())
     }
 
     /// `true`: the request is answered.
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        Ok(matches!(self.handle(session, exchange).await?, Handled::Answered))
+        Ok(matches!(self.handle(&mut Caller::Pingora(session), exchange).await?, Handled::Answered))
     }
 
     /// Pass: the application beside the gateway.
@@ -90,7 +94,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
-        self.end(session, exchange);
+        if exchange.status == 0 {
+            exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
+        }
+        exchange.finish(&Caller::Pingora(session));
+        Turn::end(session);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
@@ -115,58 +123,41 @@ impl Proxy {
         self.gateway.live().conf.passthrough.is_some()
     }
 
-    /// The head is there.
-    fn begin(&self, session: &mut Session) {
-        Turn::begin(session);
+    /// The head is there. No other request follows while we drain.
+    fn begin(&self, caller: &mut Caller<'_>, exchange: &mut Exchange, keeps: bool) {
+        exchange.named_by(caller.head());
         let limits = &self.gateway.live().conf.limits;
-        // Pingora keeps a connection for ever after its first request; we do for a while, while we
-        // drain not at all, and where Pingora has decided to close it (framing that is ambiguous,
-        // HTTP/1.0) that stands.
-        let keeps = session.get_keepalive().is_some() && !self.gateway.lifecycle.is_draining();
-        session.set_keepalive(keeps.then_some(limits.idle_timeout.as_secs()));
-        // A next request that comes early waits its turn; it does not end the one under way.
-        session.set_pipelining_enabled(true);
-        session.set_write_timeout(Some(limits.write_timeout));
+        caller.begin(keeps && !self.gateway.lifecycle.is_draining(), limits.idle_timeout, limits.write_timeout);
     }
 
     /// Decides, and serves every lane but Pass.
-    async fn handle(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Handled> {
+    async fn handle(&self, caller: &mut Caller<'_>, exchange: &mut Exchange) -> Result<Handled> {
         let live = self.gateway.live().clone();
         let snapshot = self.gateway.registry.snapshot().clone();
-        exchange.named_by(session.req_header());
-        exchange.surface = Surface::of_path(session.req_header().uri.path());
-        match live.filters.on_head(session.req_header().as_ref(), &snapshot) {
+        exchange.surface = Surface::of_path(caller.head().uri.path());
+        match live.filters.on_head(caller.head(), &snapshot) {
             Ok(Admission::Pass) => {
                 exchange.lane = Lane::Pass;
                 return Ok(Handled::Pass);
             }
             Ok(Admission::Mcp(admitted)) => {
                 exchange.surface = Surface::Native;
-                self.serve(session, exchange, &live, &snapshot, admitted).await?;
+                self.serve(caller, exchange, &live, &snapshot, admitted).await?;
             }
             // Boxed here and below: what is moved with every call has room for a call, and not for the rest.
             Ok(Admission::Rest(visit)) => {
-                Box::pin(self.serve_rest(session, exchange, &live, &snapshot, &visit)).await?;
+                Box::pin(self.serve_rest(caller, exchange, &live, &snapshot, &visit)).await?;
             }
-            Ok(Admission::ResourceMetadata) => self.reject(session, exchange, None, &Rejection::NotFound).await?,
-            Err(rejection) => self.reject(session, exchange, None, &rejection).await?,
+            Ok(Admission::ResourceMetadata) => self.reject(caller, exchange, None, &Rejection::NotFound).await?,
+            Err(rejection) => self.reject(caller, exchange, None, &rejection).await?,
         }
         Ok(Handled::Answered)
-    }
-
-    /// The answer is written, or there is none.
-    fn end(&self, session: &Session, exchange: &mut Exchange) {
-        if exchange.status == 0 {
-            exchange.status = session.response_written().map_or(0, |head| head.status.as_u16());
-        }
-        exchange.finish(session);
-        Turn::end(session);
     }
 
     /// An MCP endpoint: the message is read, routed and answered.
     async fn serve(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         live: &Live,
         snapshot: &Snapshot,
@@ -175,20 +166,20 @@ impl Proxy {
         exchange.principal = Some(admitted.principal.clone());
         let ended = |key| self.gateway.sessions.is_ended(key);
         let moment = Moment { now: clock::now(), request_id: "", ended: &ended };
-        let head = session.req_header().as_ref();
+        let head = caller.head();
         let routed = match head.method {
             Method::DELETE => live.filters.on_delete(head, &admitted, &moment).map_err(head_only),
             Method::GET => live.filters.on_stream(head, &admitted, &moment).map_err(head_only),
-            _ => match body::read(session, &live.conf.limits, &mut exchange.share).await? {
+            _ => match body::read(caller, &live.conf.limits, &mut exchange.share).await? {
                 Ok(body) => {
                     exchange.request_bytes = body.len();
-                    live.filters.on_message(session.req_header().as_ref(), &admitted, body, snapshot, &moment)
+                    live.filters.on_message(caller.head(), &admitted, body, snapshot, &moment)
                 }
                 Err(rejection) => Err(head_only(rejection)),
             },
         };
         let routed = self.admitted(routed).await;
-        self.follow(session, exchange, snapshot, routed).await
+        self.follow(caller, exchange, snapshot, routed).await
     }
 
     /// A session that is not known here may be known to other replicas, or have ended at one of them.
@@ -218,26 +209,26 @@ impl Proxy {
     /// Serves what was decided.
     async fn follow(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         snapshot: &Snapshot,
         routed: std::result::Result<Route, Refused>,
     ) -> Result<()> {
         match routed {
-            Ok(Route::Answer(answer)) => Box::pin(self.answer(session, exchange, snapshot, &answer)).await,
+            Ok(Route::Answer(answer)) => Box::pin(self.answer(caller, exchange, snapshot, &answer)).await,
             Ok(Route::Carry(carry)) => match &carry.calling {
-                None => self.carry(session, exchange, &carry).await,
-                Some(calling) => Box::pin(self.call(session, exchange, snapshot, &carry, calling)).await,
+                None => self.carry(caller, exchange, &carry).await,
+                Some(calling) => Box::pin(self.call(caller, exchange, snapshot, &carry, calling)).await,
             },
-            Ok(Route::Attach(attach)) => Box::pin(self.attach(session, exchange, &attach)).await,
-            Ok(Route::Listen(listen)) => Box::pin(self.listen(session, exchange, &listen)).await,
-            Ok(Route::Show(show)) => Box::pin(self.show(session, exchange, snapshot, &show)).await,
-            Ok(Route::Change(change)) => Box::pin(self.change(session, exchange, *change)).await,
-            Ok(Route::Notify(notice)) => Box::pin(self.notify(session, exchange, notice)).await,
-            Ok(Route::End(ended)) => Box::pin(self.end_session(session, exchange, &ended)).await,
+            Ok(Route::Attach(attach)) => Box::pin(self.attach(caller, exchange, &attach)).await,
+            Ok(Route::Listen(listen)) => Box::pin(self.listen(caller, exchange, &listen)).await,
+            Ok(Route::Show(show)) => Box::pin(self.show(caller, exchange, snapshot, &show)).await,
+            Ok(Route::Change(change)) => Box::pin(self.change(caller, exchange, *change)).await,
+            Ok(Route::Notify(notice)) => Box::pin(self.notify(caller, exchange, notice)).await,
+            Ok(Route::End(ended)) => Box::pin(self.end_session(caller, exchange, &ended)).await,
             Err(Refused { id, method, reason }) => {
                 exchange.label(Lane::Refused, &method);
-                self.reject(session, exchange, id.as_deref(), &reason).await
+                self.reject(caller, exchange, id.as_deref(), &reason).await
             }
         }
     }
@@ -245,7 +236,7 @@ impl Proxy {
     /// `DELETE`: what the session has opened at servers is ended behind the answer.
     async fn end_session(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         ended: &tollbridge_filters::session::Session,
     ) -> Result<()> {
@@ -254,15 +245,15 @@ impl Proxy {
             Ok(upstreams) => {
                 let gateway = Arc::clone(&self.gateway);
                 tokio::spawn(async move { carry::release(&gateway, &upstreams).await });
-                client::accept(session, exchange, 200).await
+                client::accept(caller, exchange, 200).await
             }
-            Err(reason) => self.reject(session, exchange, None, &reason).await,
+            Err(reason) => self.reject(caller, exchange, None, &reason).await,
         }
     }
 
     async fn answer(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         snapshot: &Snapshot,
         answer: &Answer,
@@ -271,33 +262,33 @@ impl Proxy {
         exchange.era = Some(answer.era);
         let Answered { body, session: id } = answer::answer(&self.gateway, snapshot, answer);
         match body {
-            None => client::accept(session, exchange, 202).await,
-            Some(body) => client::answer(session, exchange, id.as_deref(), body).await,
+            None => client::accept(caller, exchange, 202).await,
+            Some(body) => client::answer(caller, exchange, id.as_deref(), body).await,
         }
     }
 
-    async fn carry(&self, session: &mut Session, exchange: &mut Exchange, carry: &Carry) -> Result<()> {
+    async fn carry(&self, caller: &mut Caller<'_>, exchange: &mut Exchange, carry: &Carry) -> Result<()> {
         exchange.label(Lane::Carry, &carry.envelope.method());
         self.say(exchange, carry);
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone().filter(|_| carry.listed);
-        let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
+        let mut forwarded = self.forwarded(caller.head(), &carry.servers);
         carry::mirror(carry, &mut forwarded);
         // A call ends by itself; nothing is copied for it.
         let is_listening = carry.envelope.method() == "subscriptions/listen";
         let _listening = is_listening.then(|| self.gateway.lifecycle.listen());
         let may_stay: Box<MayStay> =
-            if is_listening { Box::new(self.readmission(session, exchange)) } else { Box::new(|| None) };
-        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
-        let mut client = Client::new(session, exchange);
+            if is_listening { Box::new(self.readmission(caller, exchange)) } else { Box::new(|| None) };
+        let mut trace = Trace { request_id: exchange.request_id().to_owned(), ..Trace::default() };
+        let mut client = Client::new(caller, exchange);
         let done = carry::carry(&self.gateway, carry, &forwarded, &*may_stay, &mut client, &mut trace).await;
-        self.conclude(session, exchange, carry.envelope.id(), done, trace).await
+        self.conclude(caller, exchange, carry.envelope.id(), done, trace).await
     }
 
     /// What became of a conversation, told and noted.
     async fn conclude(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         id: Option<&str>,
         done: std::result::Result<(), Stop>,
@@ -306,15 +297,15 @@ impl Proxy {
         exchange.note(trace);
         match done {
             Ok(()) => Ok(()),
-            Err(Stop::Rejected(rejection)) => self.reject(session, exchange, id, &rejection).await,
-            Err(Stop::Failed(failure)) => self.fail(session, exchange, id, &failure).await,
+            Err(Stop::Rejected(rejection)) => self.reject(caller, exchange, id, &rejection).await,
+            Err(Stop::Failed(failure)) => self.fail(caller, exchange, id, &failure).await,
             Err(Stop::Gone) => {
                 exchange.has_gone();
                 Error::e_explain(ErrorType::ConnectionClosed, "the client went away")
             }
             Err(Stop::Broken(failure)) => {
                 exchange.outcome = "broken_off";
-                tracing::info!(%failure, request_id = %exchange.request_id(), "an answer broke off after its head was sent");
+                tracing::info!(%failure, request_id = exchange.request_id(), "an answer broke off after its head was sent");
                 Error::e_explain(ErrorType::ConnectionClosed, "the answer broke off")
             }
         }
@@ -323,12 +314,12 @@ impl Proxy {
     /// What is not as it should be with a call that is made all the same.
     fn say(&self, exchange: &Exchange, carry: &Carry) {
         if carry.complaint.is_some() {
-            carry::complain(&self.gateway, carry, &exchange.request_id());
+            carry::complain(&self.gateway, carry, exchange.request_id());
         }
     }
 
     /// The client's headers that may go upstream: copied, because the session is written to meanwhile.
-    fn forwarded(&self, head: &RequestHeader, servers: &[ServerId]) -> http::HeaderMap {
+    fn forwarded(&self, head: &Parts, servers: &[ServerId]) -> http::HeaderMap {
         let live = self.gateway.live();
         let servers = servers.iter().filter_map(|id| live.fleet.get(id));
         let configured: Vec<_> = servers.flat_map(|pool| pool.server.forward_headers.iter()).collect();
@@ -337,14 +328,14 @@ impl Proxy {
 
     /// A notification is accepted at once and handed on by itself; an answer to what a server asked is
     /// accepted when it has arrived. Only `logging/setLevel` has an answer of its own.
-    async fn notify(&self, session: &mut Session, exchange: &mut Exchange, notice: Notice) -> Result<()> {
+    async fn notify(&self, caller: &mut Caller<'_>, exchange: &mut Exchange, notice: Notice) -> Result<()> {
         exchange.label(Lane::Carry, &notice.envelope.method());
         exchange.era = Some(Era::Legacy);
         if notice.envelope.kind() == jsonrpc::Kind::Response {
             exchange.label(Lane::Carry, "response");
             return match carry::deliver(&self.gateway, &notice).await {
-                Ok(()) => client::accept(session, exchange, 202).await,
-                Err(stop) => self.conclude(session, exchange, None, Err(stop), Trace::default()).await,
+                Ok(()) => client::accept(caller, exchange, 202).await,
+                Err(stop) => self.conclude(caller, exchange, None, Err(stop), Trace::default()).await,
             };
         }
         let reply = matches!(notice.reach, Reach::Level(_)).then(|| answer::Body::empty_result(&notice.envelope));
@@ -355,60 +346,60 @@ impl Proxy {
         match reply {
             None => {
                 tokio::spawn(handed_on);
-                client::accept(session, exchange, 202).await
+                client::accept(caller, exchange, 202).await
             }
             Some(body) => {
                 let handed_on = tokio::spawn(handed_on);
                 // What a server says then may come a little too early; one that hangs holds nobody up.
                 let _ = tokio::time::timeout(LEVEL_LAST, handed_on).await;
-                client::answer(session, exchange, None, body).await
+                client::answer(caller, exchange, None, body).await
             }
         }
     }
 
     async fn reject(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         id: Option<&str>,
         rejection: &Rejection,
     ) -> Result<()> {
-        let modern = session.get_header(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
+        let modern = caller.head().headers.get(headers::PROTOCOL_VERSION).is_some_and(|value| value == MODERN);
         let era = exchange.era.unwrap_or(if modern { Era::Modern } else { Era::Legacy });
         if exchange.surface != Surface::Native {
-            return Box::pin(self.reject_shaped(session, exchange, id, rejection)).await;
+            return Box::pin(self.reject_shaped(caller, exchange, id, rejection)).await;
         }
         let refusal = reply::rejected(rejection, era);
         self.gateway.metrics.rejected(refusal.label);
-        Box::pin(client::refuse(session, exchange, id, &refusal)).await
+        Box::pin(client::refuse(caller, exchange, id, &refusal)).await
     }
 
     async fn reject_shaped(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         id: Option<&str>,
         rejection: &Rejection,
     ) -> Result<()> {
-        let (verb, request_id) = (session.req_header().method.clone(), exchange.request_id());
+        let (verb, request_id) = (caller.head().method.clone(), exchange.request_id().to_owned());
         let (surface, operation) = (exchange.surface, exchange.operation);
         let shape = Shape { surface, verb: &verb, operation, id, request_id: &request_id };
         let shaped = shape.put(Trouble::Rejected(rejection));
         self.gateway.metrics.rejected(shaped.label);
         let outcome = (operation == Some(Operation::Call)).then_some((rest::OUTCOME, "error"));
-        client::say_no(session, exchange, shaped, outcome).await
+        client::say_no(caller, exchange, shaped, outcome).await
     }
 
     async fn fail(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         id: Option<&str>,
         failure: &Failure,
     ) -> Result<()> {
         let refusal: Refusal = reply::failed(failure);
-        tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
-        Box::pin(client::refuse(session, exchange, id, &refusal)).await
+        tracing::warn!(%failure, request_id = exchange.request_id(), "a call failed");
+        Box::pin(client::refuse(caller, exchange, id, &refusal)).await
     }
 }
 

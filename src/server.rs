@@ -10,7 +10,7 @@ use crate::admin::Admin;
 use crate::conf::{Conf, Tls};
 use crate::control::Control;
 use crate::gateway::{Gateway, taken};
-use crate::proxy::{Guarded, Proxy};
+use crate::proxy::{Listener, Proxy};
 use crate::queue;
 use crate::registry::Store;
 use anyhow::{Context, Result, anyhow};
@@ -130,15 +130,17 @@ fn server_conf(conf: &Conf, meeting: Option<&Meeting>) -> ServerConf {
     }
 }
 
-fn data_service(gateway: &Arc<Gateway>, conf: &Conf, server_conf: &Arc<ServerConf>) -> Result<Service<Guarded>> {
+fn data_service(gateway: &Arc<Gateway>, conf: &Conf, server_conf: &Arc<ServerConf>) -> Result<Service<Listener>> {
     let mut proxy = pingora_proxy::http_proxy(server_conf, Proxy::new(Arc::clone(gateway)));
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(conf.limits.idle_timeout);
     proxy.server_options = Some(options);
-    let mut service = Service::new("data".to_owned(), Guarded::new(gateway, proxy, conf.limits.head_timeout));
+    let mut service = Service::new("data".to_owned(), Listener::new(gateway, proxy, conf.limits.head_timeout));
     // Pingora's default of 64 KiB a connection is more than a whole stream should cost. Who reads brings a
-    // buffer of its own; the one for writing makes one write of a head and a short body.
-    let buffers = L4BufferSettings { read: Some(0), write: Some(4 * 1024) };
+    // buffer of its own, and so do we when we write; Pingora's own way to an application makes one write of a
+    // head and a short body with it.
+    let write = if conf.passthrough.is_some() { 4 * 1024 } else { 0 };
+    let buffers = L4BufferSettings { read: Some(0), write: Some(write) };
     let mut listener = ListenerConfig::tcp(conf.listen.addr.to_string()).l4_buffer(buffers);
     if let Some(tls) = &conf.listen.tls {
         listener = listener.tls(tls_settings(tls)?);

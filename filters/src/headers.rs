@@ -18,7 +18,7 @@ pub const NAME: &str = "mcp-name";
 pub const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The same and others, ready to be looked up: a name that is text is read and lowered each time.
-pub(crate) mod field {
+pub mod field {
     use http::HeaderName;
 
     pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static(super::PROTOCOL_VERSION);

@@ -1,63 +1,63 @@
 //! Reading a request's body: after authentication, within its limit, its time and the budget that
 //! all bodies share.
 
+use super::caller::Caller;
 use crate::conf::Limits;
 use crate::limits::Share;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, Version};
 use pingora::Result;
 use pingora::prelude::fast_timeout::fast_timeout;
-use pingora_proxy::Session;
 use tollbridge_filters::rejection::Rejection;
 
 /// The body, or why there is none. `Err` is a connection that broke.
 pub(super) async fn read(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     limits: &Limits,
     share: &mut Share,
 ) -> Result<std::result::Result<Bytes, Rejection>> {
     let too_large = Rejection::BodyTooLarge { bytes_max: limits.body_bytes };
-    if declared(session).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
+    if declared(&caller.head().headers).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
         return Ok(Err(too_large));
     }
     // RFC 9110, 10.1.1: a client of HTTP/1.0 does not know interim answers.
-    let knows_interim = session.req_header().version > http::Version::HTTP_10;
-    if knows_interim
-        && session.get_header(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
-        session.write_continue_response().await?;
+    let knows_interim = caller.head().version > Version::HTTP_10;
+    let expects = caller.head().headers.get(EXPECT);
+    if knows_interim && expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        caller.go_on().await?;
     }
-    let collected = collect(session, limits.body_bytes, share);
+    let collected = collect(caller, limits.body_bytes, share);
     match fast_timeout(limits.body_timeout, collected).await {
         Ok(collected) => collected,
         Err(_) => Ok(Err(Rejection::BodyTooSlow)),
     }
 }
 
-fn declared(session: &Session) -> Option<u64> {
-    session.get_header(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn collect(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     bytes_max: usize,
     share: &mut Share,
 ) -> Result<std::result::Result<Bytes, Rejection>> {
-    let Some(first) = session.downstream_session.read_request_body().await? else {
+    let Some(first) = caller.read().await? else {
         return Ok(Ok(Bytes::new()));
     };
     if !share.grow(first.len()) {
         return Ok(Err(Rejection::Overloaded));
     }
     // Most messages are one read; they are not copied.
-    if session.downstream_session.is_body_done() && first.len() <= bytes_max {
+    if !caller.has_body() && first.len() <= bytes_max {
         return Ok(Ok(first));
     }
     if first.len() > bytes_max {
         return Ok(Err(Rejection::BodyTooLarge { bytes_max }));
     }
     let mut body = BytesMut::from(first.as_ref());
-    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+    while let Some(chunk) = caller.read().await? {
         if body.len() + chunk.len() > bytes_max {
             return Ok(Err(Rejection::BodyTooLarge { bytes_max }));
         }

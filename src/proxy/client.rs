@@ -1,18 +1,16 @@
 //! Writing to the client: answers of our own, and what a conversation hands on.
 
+use super::caller::{Caller, Head, Length};
 use super::exchange::Exchange;
-use super::watched::Turn;
 use crate::answer::Body;
 use crate::carry::{AnswerHead, Downstream, Gone};
 use crate::reply::{Refusal, Shaped};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Method, Version};
-use pingora::http::ResponseHeader;
-use pingora::{ErrorType, Result};
-use pingora_proxy::Session;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method};
+use pingora::{ErrorType, OrErr, Result};
 use std::time::Duration;
-use tollbridge_filters::headers::SESSION_ID;
+use tollbridge_filters::headers::field::SESSION_ID;
 
 /// How much, and for how long.
 const THROWN_AWAY_BYTES_MAX: usize = 256 * 1024;
@@ -22,144 +20,127 @@ const LISTEN_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 const SLOW_READER: &str = "slow_reader";
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_TRANSFORM: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
+const NO: HeaderValue = HeaderValue::from_static("no");
+const JSON: &str = "application/json";
+
+/// An answer has as many of its own, nearly always.
+const FIELDS: usize = 4;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// An answer of the gateway's own.
 pub(super) async fn answer(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     exchange: &mut Exchange,
     session_id: Option<&str>,
     body: Body,
 ) -> Result<()> {
-    let mut head = head(exchange, 200)?;
-    head.insert_header(CONTENT_TYPE, "application/json")?;
-    head.insert_header(CONTENT_LENGTH, body.bytes())?;
+    let mut head = own(exchange, 200, JSON, body.bytes());
     if let Some(id) = session_id {
-        head.insert_header(SESSION_ID, id)?;
+        head.put(SESSION_ID.clone(), text(id)?);
     }
-    exchange.response_bytes = body.bytes();
-    write(session, head, body.front, Some(body.rest)).await
+    write(caller, head, [body.front, body.rest]).await
 }
 
 /// Nothing to say but that it was taken.
-pub(super) async fn accept(session: &mut Session, exchange: &mut Exchange, status: u16) -> Result<()> {
-    let mut head = head(exchange, status)?;
-    head.insert_header(CONTENT_LENGTH, 0)?;
-    session.write_response_header(Box::new(head), true).await
+pub(super) async fn accept(caller: &mut Caller<'_>, exchange: &mut Exchange, status: u16) -> Result<()> {
+    let head = head(exchange, status, Length::Known(0), NO_STORE);
+    caller.answer(head, true).await
 }
 
 /// A "no", as a JSON-RPC error.
 pub(super) async fn refuse(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     exchange: &mut Exchange,
     id: Option<&str>,
     refusal: &Refusal,
 ) -> Result<()> {
     exchange.outcome = refusal.label;
-    let body = refusal.body(id, &exchange.request_id());
-    let mut head = head(exchange, refusal.status)?;
-    head.insert_header(CONTENT_TYPE, "application/json")?;
-    head.insert_header(CONTENT_LENGTH, body.len())?;
+    let body = refusal.body(id, exchange.request_id());
+    let mut head = own(exchange, refusal.status, JSON, body.len());
     if let Some((name, value)) = &refusal.header {
-        head.insert_header(*name, value.as_str())?;
+        put(&mut head, name, value)?;
     }
-    exchange.response_bytes = body.len();
-    write(session, head, body, None).await?;
-    throw_away(session).await;
+    write(caller, head, [body]).await?;
+    throw_away(caller).await;
     Ok(())
 }
 
 /// An answer of a REST surface, in pieces.
 pub(super) async fn say(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     exchange: &mut Exchange,
     status: u16,
     content_type: &'static str,
     headers: &[(&'static str, &'static str)],
     body: Vec<Bytes>,
 ) -> Result<()> {
-    let bytes = body.iter().map(Bytes::len).sum();
-    let mut head = head(exchange, status)?;
-    head.insert_header(CONTENT_TYPE, content_type)?;
-    head.insert_header(CONTENT_LENGTH, bytes)?;
+    let mut head = own(exchange, status, content_type, body.iter().map(Bytes::len).sum());
     for (name, value) in headers {
-        head.insert_header(*name, *value)?;
+        put(&mut head, name, value)?;
     }
-    exchange.response_bytes = bytes;
-    let mut pieces = body.into_iter();
-    let front = pieces.next().unwrap_or_default();
-    let rest = match pieces.len() {
-        0 => None,
-        1 => pieces.next(),
-        _ => Some(pieces.collect::<Vec<_>>().concat().into()),
-    };
-    write(session, head, front, rest).await
+    write(caller, head, body).await
 }
 
 /// A "no" in the shape of a REST surface.
 pub(super) async fn say_no(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     exchange: &mut Exchange,
     no: Shaped,
     more: Option<(&'static str, &'static str)>,
 ) -> Result<()> {
     exchange.outcome = no.label;
-    let mut head = head(exchange, no.status)?;
-    head.insert_header(CONTENT_TYPE, no.content_type)?;
-    head.insert_header(CONTENT_LENGTH, no.body.len())?;
+    let mut head = own(exchange, no.status, no.content_type, no.body.len());
     if let Some((name, value)) = &no.header {
-        head.insert_header(*name, value.as_str())?;
+        put(&mut head, name, value)?;
     }
     if let Some((name, value)) = more {
-        head.insert_header(name, value)?;
+        put(&mut head, name, value)?;
     }
-    exchange.response_bytes = no.body.len();
-    if session.req_header().method == Method::HEAD {
-        return session.write_response_header(Box::new(head), true).await;
+    if caller.head().method == Method::HEAD {
+        return caller.answer(head, true).await;
     }
-    write(session, head, no.body, None).await?;
-    throw_away(session).await;
+    write(caller, head, [no.body]).await?;
+    throw_away(caller).await;
     Ok(())
 }
 
 /// The head of an answer whose body was not asked for.
 pub(super) async fn say_head(
-    session: &mut Session,
+    caller: &mut Caller<'_>,
     exchange: &mut Exchange,
     content_type: &'static str,
     bytes: usize,
 ) -> Result<()> {
-    let mut head = head(exchange, 200)?;
-    head.insert_header(CONTENT_TYPE, content_type)?;
-    head.insert_header(CONTENT_LENGTH, bytes)?;
-    session.write_response_header(Box::new(head), true).await
+    let mut head = head(exchange, 200, Length::Known(bytes), NO_STORE);
+    head.put(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    caller.answer(head, true).await
 }
 
 /// The head of an event stream, and nothing of it.
-pub(super) async fn begin_events(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
-    let mut head = head(exchange, 200)?;
-    head.insert_header(CONTENT_TYPE, "text/event-stream")?;
-    head.insert_header(CACHE_CONTROL, "no-cache, no-transform")?;
-    head.insert_header("X-Accel-Buffering", "no")?;
-    session.write_response_header(Box::new(head), true).await
+pub(super) async fn begin_events(caller: &mut Caller<'_>, exchange: &mut Exchange) -> Result<()> {
+    let mut head = head(exchange, 200, Length::Unknown, NO_TRANSFORM);
+    head.put(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    head.put(ACCEL_BUFFERING.clone(), NO);
+    caller.answer(head, true).await
 }
 
 /// How the client reaches this gateway, as it says itself.
-pub(super) fn base_url(session: &Session) -> String {
-    let head = session.req_header();
+pub(super) fn base_url(caller: &Caller<'_>) -> String {
+    let head = caller.head();
     let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost");
-    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-    format!("{}://{host}", if is_tls { "https" } else { "http" })
+    format!("{}://{host}", if caller.is_tls() { "https" } else { "http" })
 }
 
 /// Closing a connection with unread bytes in it resets it, and the refusal may be lost with that.
 /// So what the client is sending is thrown away for a moment.
-async fn throw_away(session: &mut Session) {
+async fn throw_away(caller: &mut Caller<'_>) {
     let rest = async {
         let mut bytes = 0;
-        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+        while let Ok(Some(chunk)) = caller.read().await {
             bytes += chunk.len();
             if bytes > THROWN_AWAY_BYTES_MAX {
                 return;
@@ -169,73 +150,80 @@ async fn throw_away(session: &mut Session) {
     let _ = tokio::time::timeout(LISTEN_AFTER_REFUSAL, rest).await;
 }
 
-fn head(exchange: &mut Exchange, status: u16) -> Result<ResponseHeader> {
+fn head(exchange: &mut Exchange, status: u16, length: Length, cache: HeaderValue) -> Head {
     exchange.status = status;
-    // Pingora knows how common fields are written; the case of others is not worth a second map.
-    let mut head = ResponseHeader::build_no_case(status, Some(8))?;
-    head.insert_header(CACHE_CONTROL, NO_STORE)?;
-    head.insert_header(&REQUEST_ID, exchange.request_id())?;
-    Ok(head)
+    let mut fields = Vec::with_capacity(FIELDS);
+    fields.push((CACHE_CONTROL, cache));
+    fields.push((REQUEST_ID.clone(), exchange.name.clone()));
+    Head { status, length, fields }
 }
 
-async fn write(session: &mut Session, head: ResponseHeader, front: Bytes, rest: Option<Bytes>) -> Result<()> {
-    session.write_response_header(Box::new(head), false).await?;
-    // A short answer is one write; a long list is not copied for the sake of it.
-    const JOINED_BYTES_MAX: usize = 16 * 1024;
-    match rest {
-        None => session.write_response_body(Some(front), true).await,
-        Some(rest) if front.len() + rest.len() <= JOINED_BYTES_MAX => {
-            let joined = [front, rest].concat();
-            session.write_response_body(Some(joined.into()), true).await
+/// The head of an answer that is the gateway's own, whatever it is made of.
+fn own(exchange: &mut Exchange, status: u16, content_type: &'static str, bytes: usize) -> Head {
+    exchange.response_bytes = bytes;
+    let mut head = head(exchange, status, Length::Known(bytes), NO_STORE);
+    head.put(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    head
+}
+
+fn put(head: &mut Head, name: &str, value: &str) -> Result<()> {
+    let name = HeaderName::from_bytes(name.as_bytes()).or_err(ErrorType::InternalError, "a field's name")?;
+    head.put(name, text(value)?);
+    Ok(())
+}
+
+fn text(value: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(value).or_err(ErrorType::InternalError, "a field's value")
+}
+
+async fn write(caller: &mut Caller<'_>, head: Head, pieces: impl IntoIterator<Item = Bytes>) -> Result<()> {
+    caller.answer(head, false).await?;
+    let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_some() {
+            caller.hold();
         }
-        Some(rest) => {
-            session.write_response_body(Some(front), false).await?;
-            session.write_response_body(Some(rest), true).await
-        }
+        caller.write(piece).await?;
     }
+    caller.end().await
 }
 
 /// The client of a conversation.
-pub(super) struct Client<'c> {
-    session: &'c mut Session,
+pub(super) struct Client<'c, 'l> {
+    caller: &'c mut Caller<'l>,
     exchange: &'c mut Exchange,
 }
 
-impl Client<'_> {
-    pub(super) fn new<'c>(session: &'c mut Session, exchange: &'c mut Exchange) -> Client<'c> {
-        Client { session, exchange }
+impl Client<'_, '_> {
+    pub(super) fn new<'c, 'l>(caller: &'c mut Caller<'l>, exchange: &'c mut Exchange) -> Client<'c, 'l> {
+        Client { caller, exchange }
     }
 
-    fn head(&mut self, answer: AnswerHead) -> Result<ResponseHeader> {
-        let mut head = head(self.exchange, answer.status)?;
-        let streams = answer.content_type.as_bytes().starts_with(b"text/event-stream");
-        head.insert_header(CONTENT_TYPE, answer.content_type)?;
-        match answer.content_length {
-            Some(bytes) => head.insert_header(CONTENT_LENGTH, bytes)?,
-            // RFC 9112, 6.1: who speaks HTTP/1.0 takes the end of the connection for the end of the body.
-            None if self.session.req_header().version < Version::HTTP_11 => self.session.set_keepalive(None),
-            None => head.insert_header(TRANSFER_ENCODING, "chunked")?,
+    fn head(&mut self, answer: AnswerHead) -> Head {
+        let length = answer.content_length.and_then(|bytes| usize::try_from(bytes).ok());
+        let is_stream = answer.content_type.as_bytes().starts_with(b"text/event-stream");
+        let cache = if is_stream { NO_TRANSFORM } else { NO_STORE };
+        let mut head = head(self.exchange, answer.status, length.map_or(Length::Unknown, Length::Known), cache);
+        if is_stream {
+            head.put(ACCEL_BUFFERING.clone(), NO);
+            self.exchange.stream_begins(self.caller);
         }
-        if streams {
-            head.insert_header(CACHE_CONTROL, "no-cache, no-transform")?;
-            head.insert_header("X-Accel-Buffering", "no")?;
-            self.exchange.stream_begins(self.session);
-        }
+        head.put(CONTENT_TYPE, answer.content_type);
         if let Some(after) = answer.retry_after {
-            head.insert_header(RETRY_AFTER, after)?;
+            head.put(RETRY_AFTER, after);
         }
-        Ok(head)
+        head
     }
 }
 
-impl Downstream for Client<'_> {
+impl Downstream for Client<'_, '_> {
     async fn begin(&mut self, answer: AnswerHead) -> std::result::Result<(), Gone> {
-        let head = self.head(answer).map_err(|_| Gone)?;
-        self.session.write_response_header(Box::new(head), false).await.map_err(|_| Gone)
+        let head = self.head(answer);
+        self.caller.answer(head, false).await.map_err(|_| Gone)
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> std::result::Result<(), Gone> {
-        let written = self.session.write_response_body(Some(chunk), false).await;
+        let written = self.caller.write(chunk).await;
         written.map_err(|error| {
             if matches!(error.etype(), ErrorType::WriteTimedout) {
                 self.exchange.outcome = SLOW_READER;
@@ -245,11 +233,11 @@ impl Downstream for Client<'_> {
     }
 
     fn hold(&mut self) {
-        Turn::hold(self.session);
+        self.caller.hold();
     }
 
     async fn end(&mut self) -> std::result::Result<(), Gone> {
-        self.session.write_response_body(None, true).await.map_err(|_| Gone)
+        self.caller.end().await.map_err(|_| Gone)
     }
 
     async fn beat(&mut self) -> std::result::Result<(), Gone> {
@@ -257,7 +245,6 @@ impl Downstream for Client<'_> {
     }
 
     async fn gone(&mut self) {
-        // Whatever it says, end of stream, an error or more bytes, this client is not listening.
-        let _ = self.session.downstream_session.read_body_or_idle(true).await;
+        self.caller.gone().await;
     }
 }

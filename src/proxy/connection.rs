@@ -1,113 +1,80 @@
-//! An HTTP/1.1 connection, request after request: Pingora's phases as far as they go where no application
-//! is behind the gateway. Pingora's own way through them has room for its upstream phases, which moves
-//! 27 KiB with each request, and keeps them for as long as a stream is open.
+//! An HTTP/1.1 connection, request after request, where no application is behind the gateway: the same as
+//! Pingora's phases do, which have room for the upstream phases and keep it for as long as a stream is open.
 
+use super::caller::Caller;
 use super::exchange::Exchange;
-use super::{Handled, Proxy};
-use http::Method;
-use once_cell::sync::Lazy;
-use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
-use pingora::modules::http::HttpModules;
+use super::http1::{Asked, Line, Over};
+use super::{Handled, Proxy, client};
+use http::{Method, StatusCode};
 use pingora::protocols::Stream;
-use pingora::server::ShutdownWatch;
-use pingora::{Error, ErrorType};
-use pingora_proxy::Session;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// For the first request of a connection; later ones have `limits.idle_timeout`.
-const FIRST_KEEP_ALIVE_SECONDS: u64 = 60;
-
-static NO_MODULES: Lazy<HttpModules> = Lazy::new(HttpModules::new);
-
-/// Whether a connection goes on.
-enum Next {
-    Request(Box<Session>),
-    /// Between two requests; an application came behind the gateway meanwhile.
-    Elsewhere(ReusedHttpStream),
-    Over,
-}
+const FIRST_AWAITED: Duration = Duration::from_secs(60);
 
 impl Proxy {
-    /// Serves a connection until it ends or `closing` does; gives it back where Pass may come.
+    /// Serves a connection until it ends or `closing` does.
     pub(super) async fn serve_connection(
         &self,
         stream: Stream,
-        shutdown: &ShutdownWatch,
+        head_timeout: Duration,
         mut closing: Pin<&mut (dyn Future<Output = ()> + Send)>,
-    ) -> Option<ReusedHttpStream> {
-        let mut session = Box::new(Session::new_h1_with_modules(stream, &NO_MODULES));
-        session.set_keepalive((!*shutdown.borrow()).then_some(FIRST_KEEP_ALIVE_SECONDS));
+    ) {
+        let mut line = Line::new(stream);
+        let mut idle = FIRST_AWAITED;
         loop {
-            let read = tokio::select! {
+            let next = tokio::select! {
                 // What has come already is served.
                 biased;
-                read = session.downstream_session.read_request() => read,
-                () = &mut closing => return None,
+                next = line.next(idle, head_timeout) => next,
+                () = &mut closing => return,
             };
-            match read {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    refuse(&mut session, &error).await;
-                    return None;
+            let goes_on = match next {
+                Ok(asked) => self.serve_request(asked).await,
+                Err(Over::Quiet) => false,
+                Err(Over::TooLarge) => {
+                    line.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
+                    false
                 }
+                Err(Over::Malformed) => {
+                    line.refuse(StatusCode::BAD_REQUEST).await;
+                    false
+                }
+            };
+            if !goes_on {
+                return line.close().await;
             }
-            if *shutdown.borrow() {
-                session.set_keepalive(None);
-            }
-            match self.serve_request(session).await {
-                Next::Request(next) => session = next,
-                Next::Elsewhere(stream) => return Some(stream),
-                Next::Over => return None,
-            }
+            idle = self.gateway.live().conf.limits.idle_timeout;
         }
     }
 
-    async fn serve_request(&self, mut session: Box<Session>) -> Next {
+    /// Whether another request may follow.
+    async fn serve_request(&self, asked: Asked<'_>) -> bool {
         let mut exchange = Exchange::begin(&self.gateway);
-        self.begin(&mut session);
-        // Nobody's proxy for whatever one likes (RFC 9110, 9.3.6).
-        if session.req_header().method == Method::CONNECT {
-            let _ = session.respond_error(405).await;
-            return Next::Over;
-        }
-        let handled = self.handle(&mut session, &mut exchange).await;
-        if matches!(handled, Ok(Handled::Pass)) {
-            // The application has come with this request, and its connection does not lead there.
-            exchange.outcome = "app_unavailable";
-            session.set_keepalive(None);
-            let _ = session.respond_error(503).await;
-        }
-        self.end(&session, &mut exchange);
-        drop(exchange);
-        match handled {
-            Ok(_) => self.reuse(session).await,
-            Err(_) => Next::Over,
-        }
-    }
-
-    async fn reuse(&self, session: Box<Session>) -> Next {
-        let settings = HttpPersistentSettings::for_session(&session);
-        let Ok(Some(reusable)) = session.downstream_session.finish().await else {
-            return Next::Over;
+        let mut caller = Caller::Own(Box::new(asked));
+        // An application that comes behind the gateway is not to be reached on this connection.
+        self.begin(&mut caller, &mut exchange, !self.may_pass());
+        let handled = if caller.head().method == Method::CONNECT {
+            // Nobody's proxy for whatever one likes (RFC 9110, 9.3.6).
+            caller.is_last();
+            client::accept(&mut caller, &mut exchange, 405).await
+        } else {
+            match self.handle(&mut caller, &mut exchange).await {
+                // The application has come with this request, and its connection does not lead there.
+                Ok(Handled::Pass) => {
+                    exchange.outcome = "app_unavailable";
+                    caller.is_last();
+                    client::accept(&mut caller, &mut exchange, 503).await
+                }
+                handled => handled.map(drop),
+            }
         };
-        let stream = ReusedHttpStream::from_reusable_stream(reusable, settings);
-        if self.may_pass() {
-            return Next::Elsewhere(stream);
+        exchange.finish(&caller);
+        drop(exchange);
+        match caller {
+            Caller::Own(mut asked) => handled.is_ok() && asked.finish().await,
+            Caller::Pingora(_) => false,
         }
-        let (stream, settings) = stream.consume();
-        let mut next = Box::new(Session::new_h1_with_modules(stream, &NO_MODULES));
-        if let Some(settings) = settings {
-            settings.apply_to_session(&mut next);
-        }
-        Next::Request(next)
     }
-}
-
-/// A head that is none gets its answer; who has gone gets nothing.
-async fn refuse(session: &mut Session, error: &Error) {
-    if matches!(error.etype(), ErrorType::InvalidHTTPHeader) {
-        let _ = session.respond_error(400).await;
-    }
-    session.downstream_session.shutdown().await;
 }

@@ -1,6 +1,7 @@
 //! One request and its answer, under way: what the phases hand to each other, and what is told of
 //! it at the end.
 
+use super::caller::Caller;
 use crate::access_log::Line;
 use crate::answer::random;
 use crate::carry::Trace;
@@ -9,9 +10,9 @@ use crate::gateway::Gateway;
 use crate::limits::Share;
 use crate::metrics::Observation;
 use crate::server::InFlightGuard;
+use http::HeaderValue;
+use http::request::Parts;
 use once_cell::sync::Lazy;
-use pingora::protocols::l4::ext::set_snd_buf;
-use pingora_proxy::Session;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ const NAME_BYTES_MAX: usize = 128;
 pub struct Exchange {
     /// Unlike any other that is under way.
     pub id: RequestId,
-    name: Option<String>,
+    /// What it is called in the answer, in errors and in logs.
+    pub name: HeaderValue,
     pub lane: Lane,
     pub surface: Surface,
     pub operation: Option<Operation>,
@@ -78,7 +80,7 @@ impl Exchange {
     pub fn begin(gateway: &Arc<Gateway>) -> Exchange {
         Exchange {
             id: RequestId::next(),
-            name: None,
+            name: HeaderValue::from_static(""),
             lane: Lane::Refused,
             surface: Surface::Native,
             operation: None,
@@ -101,19 +103,18 @@ impl Exchange {
         }
     }
 
-    /// The client's own name for this request, if it has one that is fit for logs.
-    pub fn named_by(&mut self, head: &pingora::http::RequestHeader) {
-        let name = head.headers.get("x-request-id").and_then(|name| name.to_str().ok());
-        let is_fit = |name: &&str| {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-            (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+    /// The client's own name for this request counts, if it has one that is fit for logs.
+    pub fn named_by(&mut self, head: &Parts) {
+        let is_fit = |name: &&HeaderValue| {
+            let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            (1..=NAME_BYTES_MAX).contains(&name.len()) && name.as_bytes().iter().all(allowed)
         };
-        self.name = name.filter(is_fit).map(str::to_owned);
+        let name = head.headers.get("x-request-id").filter(is_fit).cloned();
+        self.name = name.unwrap_or_else(|| self.id.value());
     }
 
-    /// What this exchange is called in the answer, in errors and in logs.
-    pub fn request_id(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.id.text())
+    pub fn request_id(&self) -> &str {
+        self.name.to_str().unwrap_or_default()
     }
 
     pub fn label(&mut self, lane: Lane, method: &str) {
@@ -128,16 +129,10 @@ impl Exchange {
         self.method = operation.name();
     }
 
-    pub fn stream_begins(&mut self, session: &Session) {
-        if std::mem::replace(&mut self.streams, true) {
-            return;
-        }
-        self.gateway.metrics.open_streams.inc();
-        // Left alone, what the system holds for a client that does not read grows to megabytes. HTTP/2 has
-        // windows of its own, and other answers on the same connection.
-        if let Some(socket) = session.downstream_session.stream().map(|stream| stream.id()) {
-            // Where the system does not let us, a stream costs more, and is a stream all the same.
-            let _ = set_snd_buf(socket, self.gateway.live().conf.limits.socket_bytes);
+    pub(super) fn stream_begins(&mut self, caller: &Caller<'_>) {
+        if !std::mem::replace(&mut self.streams, true) {
+            self.gateway.metrics.open_streams.inc();
+            caller.bound(self.gateway.live().conf.limits.socket_bytes);
         }
     }
 
@@ -159,7 +154,7 @@ impl Exchange {
     }
 
     /// Counts the exchange and writes its line.
-    pub fn finish(&self, session: &Session) {
+    pub(super) fn finish(&self, caller: &Caller<'_>) {
         let total = self.began.elapsed();
         let server = self.server.as_ref().map_or("", ServerId::as_str);
         let tool = self.tool.as_deref().unwrap_or(if self.method == "tools/call" { "other" } else { "" });
@@ -173,16 +168,16 @@ impl Exchange {
             upstream: self.upstream,
         });
         if self.gateway.access_log.is_on() {
-            self.log(session, total, server);
+            self.log(caller, total, server);
         }
     }
 
-    fn log(&self, session: &Session, total: Duration, server: &str) {
-        let head = session.req_header();
+    fn log(&self, caller: &Caller<'_>, total: Duration, server: &str) {
+        let head = caller.head();
         self.gateway.access_log.write(&Line {
             time: clock::now(),
-            request_id: &self.request_id(),
-            client: session.client_addr().and_then(|addr| addr.as_inet()).copied(),
+            request_id: self.request_id(),
+            client: caller.address(),
             principal: self.principal.as_ref().map_or("", Principal::id),
             lane: self.lane.name(),
             verb: head.method.as_str(),
@@ -229,19 +224,23 @@ impl RequestId {
 }
 
 impl RequestId {
-    fn text(self) -> String {
+    fn digits(self) -> [u8; 16] {
         let mut digits = [0; 16];
         for (digit, place) in digits.iter_mut().zip((0..16).rev()) {
             let nibble = (self.0 >> (4 * place)) as u8 & 0xf;
             *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
         }
-        String::from_utf8_lossy(&digits).into_owned()
+        digits
+    }
+
+    fn value(self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.digits()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        f.write_str(&String::from_utf8_lossy(&self.digits()))
     }
 }
 

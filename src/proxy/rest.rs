@@ -5,6 +5,7 @@ mod stream;
 
 pub(super) use call::OUTCOME;
 
+use super::caller::Caller;
 use super::client;
 use super::exchange::{Exchange, Lane};
 use super::{Proxy, body, head_only};
@@ -14,7 +15,6 @@ use crate::gateway::Live;
 use crate::manage;
 use bytes::Bytes;
 use pingora::Result;
-use pingora_proxy::Session;
 use std::sync::Arc;
 use tollbridge_filters::catalog::Snapshot;
 use tollbridge_filters::path::Scope;
@@ -27,7 +27,7 @@ use tollbridge_filters::{Moment, Refused};
 impl Proxy {
     pub(super) async fn serve_rest(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         live: &Live,
         snapshot: &Arc<Snapshot>,
@@ -41,7 +41,7 @@ impl Proxy {
             set.touch(clock::now());
         }
         let body = if visit.has_body() {
-            body::read(session, &live.conf.limits, &mut exchange.share).await?
+            body::read(caller, &live.conf.limits, &mut exchange.share).await?
         } else {
             Ok(Bytes::new())
         };
@@ -51,7 +51,7 @@ impl Proxy {
                 if visit.speaks_rpc(&body) {
                     exchange.surface = Surface::Rpc;
                 }
-                self.route_rest(session, exchange, live, snapshot, visit, body).await
+                self.route_rest(caller, exchange, live, snapshot, visit, body).await
             }
             Err(rejection) => Err(head_only(rejection)),
         };
@@ -59,12 +59,12 @@ impl Proxy {
             Ok((snapshot, route)) => (snapshot, Ok(route)),
             Err(refused) => (Arc::clone(snapshot), Err(refused)),
         };
-        self.follow(session, exchange, &snapshot, routed).await
+        self.follow(caller, exchange, &snapshot, routed).await
     }
 
     async fn route_rest(
         &self,
-        session: &Session,
+        caller: &Caller<'_>,
         exchange: &Exchange,
         live: &Live,
         snapshot: &Arc<Snapshot>,
@@ -74,37 +74,37 @@ impl Proxy {
         let ended = |key| self.gateway.sessions.is_ended(key);
         let request_id = exchange.id.to_string();
         let moment = Moment { now: clock::now(), request_id: &request_id, ended: &ended };
-        let head = session.req_header().as_ref();
+        let head = caller.head();
         let decide = |snapshot: &Snapshot| live.filters.on_rest(head, visit, body.clone(), snapshot, &moment);
         self.gateway.decide(snapshot, decide).await
     }
 
     pub(super) async fn show(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         snapshot: &Snapshot,
         show: &Show,
     ) -> Result<()> {
         exchange.asks(show.surface, show.operation);
         exchange.lane = Lane::Answer;
-        let base_url = client::base_url(session);
+        let base_url = client::base_url(caller);
         let telling = Telling { gateway: &self.gateway, base_url: &base_url };
         match (telling.tell(snapshot, show).await, show.form) {
-            (Err(rejection), _) => self.reject(session, exchange, show.id.as_deref(), &rejection).await,
+            (Err(rejection), _) => self.reject(caller, exchange, show.id.as_deref(), &rejection).await,
             (Ok(text), Form::Json) => {
                 let text = wrapped(show.id.as_deref(), text.into());
-                client::say(session, exchange, 200, "application/json", &[], text).await
+                client::say(caller, exchange, 200, "application/json", &[], text).await
             }
-            (Ok(_), Form::Head { events: true }) => client::begin_events(session, exchange).await,
+            (Ok(_), Form::Head { events: true }) => client::begin_events(caller, exchange).await,
             (Ok(text), Form::Head { events: false }) => {
-                client::say_head(session, exchange, "application/json", text.len()).await
+                client::say_head(caller, exchange, "application/json", text.len()).await
             }
-            (Ok(text), Form::Events) => self.stream(session, exchange, show, text, &telling).await,
+            (Ok(text), Form::Events) => self.stream(caller, exchange, show, text, &telling).await,
         }
     }
 
-    pub(super) async fn change(&self, session: &mut Session, exchange: &mut Exchange, change: Change) -> Result<()> {
+    pub(super) async fn change(&self, caller: &mut Caller<'_>, exchange: &mut Exchange, change: Change) -> Result<()> {
         exchange.lane = Lane::Manage;
         exchange.surface = change.surface;
         let (surface, id, principal) = (change.surface, change.id.clone(), change.principal.clone());
@@ -115,9 +115,9 @@ impl Proxy {
                 let (status, body) = manage::told(&changed, surface, &view);
                 let body = wrapped(id.as_deref(), body.to_string().into());
                 let status = if id.is_some() { 200 } else { status };
-                client::say(session, exchange, status, "application/json", &[], body).await
+                client::say(caller, exchange, status, "application/json", &[], body).await
             }
-            Err(rejection) => self.reject(session, exchange, id.as_deref(), &rejection).await,
+            Err(rejection) => self.reject(caller, exchange, id.as_deref(), &rejection).await,
         }
     }
 }

@@ -1,19 +1,13 @@
 //! The deadline of request heads. Pingora's timer starts anew with every byte, so that one byte a
 //! minute holds a connection for ever; this one does not.
 
-use super::Proxy;
-use crate::gateway::Gateway;
-use crate::server::LINGER;
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::http::ResponseHeader;
-use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{ALPN, Peek, Shutdown, Ssl, Stream, UniqueID, UniqueIDType};
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest};
-use pingora::server::ShutdownWatch;
-use pingora_proxy::{HttpProxy, Session};
+use pingora_proxy::Session;
 use std::any::Any;
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
@@ -23,85 +17,16 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
-/// The data listener: connections that must deliver each request's head in time.
-pub struct Guarded {
-    own: Proxy,
-    /// For HTTP/2, and where an application is behind the gateway.
-    whole: Arc<HttpProxy<Proxy>>,
-    head_timeout: Duration,
-    closing: watch::Sender<bool>,
-}
-
-impl Guarded {
-    pub fn new(gateway: &Arc<Gateway>, whole: HttpProxy<Proxy>, head_timeout: Duration) -> Guarded {
-        let own = Proxy::new(Arc::clone(gateway));
-        Guarded { own, whole: Arc::new(whole), head_timeout, closing: watch::Sender::default() }
-    }
-
-    fn watch(&self, stream: Stream) -> Stream {
-        let turn = Arc::new(Turn::default());
-        let digest = ResponseHeader::build(200, None).ok().map(|head| {
-            let user_data: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&turn));
-            Arc::new(ProxyDigest::new(Box::new(head), Some(user_data)))
-        });
-        Box::new(Watched { stream, turn, digest, timer: None, head_timeout: self.head_timeout, is_held: false })
-    }
-
-    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        let mut closed = self.closing.subscribe();
-        // Whoever waits for its next request when an application comes would not reach that.
-        let closing = async {
-            tokio::select! {
-                _ = closed.wait_for(|closed| *closed) => {}
-                () = self.own.gateway.has_application() => {}
-            }
-        };
-        tokio::pin!(closing);
-        if let Some(left) = self.own.serve_connection(stream, shutdown, closing).await {
-            Box::pin(self.go_on(Some(left), shutdown)).await;
-        }
-    }
-
-    /// Request after request, the way that Pingora takes.
-    async fn go_on(&self, mut next: Option<ReusedHttpStream>, shutdown: &ShutdownWatch) {
-        while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
-            }
-            next = self.whole.process_new_http(session, shutdown).await;
-        }
-    }
-}
-
-#[async_trait]
-impl ServerApp for Guarded {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        // HTTP/2 has frames where HTTP/1.1 has heads; its own limits hold there.
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            return self.whole.process_new(stream, shutdown).await;
-        }
-        let stream = self.watch(stream);
-        if self.own.may_pass() {
-            return self.whole.process_new(stream, shutdown).await;
-        }
-        // A task of its own: Pingora's has room for a handshake as long as the connection is open. It stays
-        // on this thread, which steals no work.
-        let (listener, shutdown) = (Arc::clone(self), shutdown.clone());
-        tokio::spawn(async move { listener.serve(stream, &shutdown).await });
-        None
-    }
-
-    /// Pingora has stopped accepting. Connections that have just been made have brought nothing yet, and
-    /// would be dropped now.
-    async fn cleanup(&self) {
-        sleep(LINGER).await;
-        self.closing.send_replace(true);
-        self.whole.http_cleanup().await;
-    }
+/// A connection that must deliver each request's head in time.
+pub(super) fn watch(stream: Stream, head_timeout: Duration) -> Stream {
+    let turn = Arc::new(Turn::default());
+    let digest = ResponseHeader::build(200, None).ok().map(|head| {
+        let user_data: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&turn));
+        Arc::new(ProxyDigest::new(Box::new(head), Some(user_data)))
+    });
+    Box::new(Watched { stream, turn, digest, timer: None, head_timeout, is_held: false })
 }
 
 /// Whose turn it is on a connection. Only the proxy knows where a request begins and ends, so it says so.

@@ -1,13 +1,13 @@
 //! A tool call of a REST surface: carried as MCP, answered in the surface's words.
 
 use super::super::Proxy;
+use super::super::caller::Caller;
 use super::super::client::{self, Client};
 use super::super::exchange::{Exchange, Lane};
 use crate::carry::{self, Gone, No, Trace, Translated, said};
 use crate::reply::{Shape, Shaped};
 use http::Method;
 use pingora::{Error, ErrorType, Result};
-use pingora_proxy::Session;
 use tollbridge_filters::catalog::Snapshot;
 use tollbridge_filters::route::{Calling, Carry, Form};
 use tollbridge_filters::surface::{Operation, Surface};
@@ -19,7 +19,7 @@ impl Proxy {
     /// A tool call of another surface.
     pub(in crate::proxy) async fn call(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         snapshot: &Snapshot,
         carry: &Carry,
@@ -30,11 +30,11 @@ impl Proxy {
         exchange.surface = calling.surface;
         exchange.era = Some(carry.era);
         exchange.tool = carry.name.clone();
-        let forwarded = self.forwarded_of_rest(session, carry);
-        let mut trace = Trace { request_id: exchange.request_id(), ..Trace::default() };
-        let request_id = exchange.request_id();
+        let forwarded = self.forwarded_of_rest(caller, carry);
+        let mut trace = Trace { request_id: exchange.request_id().to_owned(), ..Trace::default() };
+        let request_id = exchange.request_id().to_owned();
         let bytes_max = self.gateway.live().conf.limits.response_bytes;
-        let mut client = Client::new(session, exchange);
+        let mut client = Client::new(caller, exchange);
         let id = carry.envelope.id().unwrap_or_default();
         let mut translated = Translated::new(&mut client, calling, id, bytes_max);
         let done = carry::carry(&self.gateway, carry, &forwarded, &|| None, &mut translated, &mut trace).await;
@@ -62,7 +62,7 @@ impl Proxy {
             (Ok(_), Ok(()), true) => Ok(()),
             (Ok(reply), Ok(()), false) => {
                 let headers = [(OUTCOME, reply.outcome.name())];
-                client::say(session, exchange, 200, "application/json", &headers, reply.body).await
+                client::say(caller, exchange, 200, "application/json", &headers, reply.body).await
             }
             (Err(no), Ok(()), true) => {
                 exchange.outcome = shaped(&no, calling, &request_id).label;
@@ -70,18 +70,18 @@ impl Proxy {
             }
             (Err(no), Ok(()), false) => {
                 if let No::Failed(failure) = &no {
-                    tracing::warn!(%failure, request_id = %exchange.request_id(), "a call failed");
+                    tracing::warn!(%failure, request_id = exchange.request_id(), "a call failed");
                 }
                 let shaped = shaped(&no, calling, &request_id);
-                client::say_no(session, exchange, shaped, Some((OUTCOME, "error"))).await
+                client::say_no(caller, exchange, shaped, Some((OUTCOME, "error"))).await
             }
         }
     }
 
     /// Of the caller's headers, those that are configured and those of tracing. What MCP clients mirror
     /// is the gateway's to write here.
-    fn forwarded_of_rest(&self, session: &Session, carry: &Carry) -> http::HeaderMap {
-        let mut forwarded = self.forwarded(session.req_header(), &carry.servers);
+    fn forwarded_of_rest(&self, caller: &Caller<'_>, carry: &Carry) -> http::HeaderMap {
+        let mut forwarded = self.forwarded(caller.head(), &carry.servers);
         let foreign: Vec<_> = forwarded.keys().filter(|name| is_mcp(name)).cloned().collect();
         for name in foreign {
             forwarded.remove(name);

@@ -1,6 +1,7 @@
 //! A list as a stream: first all of it, then what changes, and signs of life between.
 
 use super::super::Proxy;
+use super::super::caller::Caller;
 use super::super::client::Client;
 use super::super::exchange::Exchange;
 use crate::answer::{self, Telling};
@@ -8,7 +9,6 @@ use crate::carry::{self, Downstream, Gone};
 use crate::clock;
 use http::request::Parts;
 use pingora::{Error, ErrorType, Result};
-use pingora_proxy::Session;
 use std::sync::Arc;
 use std::time::Duration;
 use tollbridge_filters::Admission;
@@ -35,15 +35,15 @@ impl Proxy {
     /// First all of it, then what changes, and signs of life between.
     pub(super) async fn stream(
         &self,
-        session: &mut Session,
+        caller: &mut Caller<'_>,
         exchange: &mut Exchange,
         show: &Show,
         text: String,
         telling: &Telling<'_>,
     ) -> Result<()> {
         let mut changes = self.gateway.registry.watch();
-        let head = session.req_header().as_owned_parts();
-        let mut client = Client::new(session, exchange);
+        let head = caller.head().clone();
+        let mut client = Client::new(caller, exchange);
         let streamed = async {
             client.begin(carry::events_head()).await?;
             client.chunk(sse::event("snapshot", &text).into()).await?;

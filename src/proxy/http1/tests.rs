@@ -1,0 +1,129 @@
+use super::head::{Bad, Head, may_end};
+use super::{Framing, Rest};
+use crate::framing::Chunk;
+use crate::proxy::caller::{Head as AnswerHead, Length};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Version};
+
+/// As a connection reads it that gets these pieces; and what is left behind it.
+fn read<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Option<(Head, Vec<u8>)>, Bad> {
+    let (mut input, mut seen) = (BytesMut::new(), 0);
+    let mut pieces = pieces.into_iter();
+    while let Some(piece) = pieces.next() {
+        input.extend_from_slice(piece);
+        if may_end(&input, seen)
+            && let Some(head) = Head::take(&mut input)?
+        {
+            input.extend(pieces.flatten());
+            return Ok(Some((head, input.to_vec())));
+        }
+        seen = input.len();
+    }
+    Ok(None)
+}
+
+fn post(lines: &str) -> String {
+    format!("POST /mcp HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+}
+
+#[test]
+fn heads_that_can_be_read_in_two_ways_are_refused() {
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    #[rustfmt::skip]
+    let table = [
+        ("two lengths", post("Content-Length: 5\r\nContent-Length: 6\r\n")),
+        ("a list of two lengths", post("Content-Length: 5, 6\r\n")),
+        ("a list with nothing in it", post("Content-Length: 5,\r\n")),
+        ("a signed length", post("Content-Length: +5\r\n")),
+        ("a length beyond 64 bits", post("Content-Length: 18446744073709551616\r\n")),
+        ("another coding", post("Transfer-Encoding: gzip\r\n")),
+        ("two codings", post("Transfer-Encoding: gzip, chunked\r\n")),
+        ("chunked twice", post(&format!("{chunked}{chunked}"))),
+        ("a coding of HTTP/1.0", post(chunked).replace("HTTP/1.1", "HTTP/1.0")),
+        ("a space before the colon", post("Content-Length : 5\r\n")),
+        ("a folded field", post("X: a\r\n b\r\n")),
+        ("a NUL in a field", post("X: \0\r\n")),
+        ("two hosts", post("Host: b\r\n")),
+        ("another host in the target", post("").replace("/mcp", "http://b/mcp")),
+        ("a user in the host", post("").replace("Host: a", "Host: u@a")),
+        ("a target with a space", post("").replace("/mcp", "/m cp")),
+        ("HTTP/2 in clear text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ("no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()),
+        ("too many fields", post(&"X: y\r\n".repeat(300))),
+    ];
+    for (what, bytes) in table {
+        assert!(read([bytes.as_bytes()]).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn heads_are_read_however_they_come() {
+    let chunked = Framing::Chunked(Chunk::Size);
+    #[rustfmt::skip]
+    let table = [
+        ("no body", post(""), Framing::Sized(0), true),
+        ("a length", post("content-length: 5\r\n"), Framing::Sized(5), true),
+        ("the same length twice", post("Content-Length: 5, 5\r\nContent-Length: 5\r\n"), Framing::Sized(5), true),
+        ("chunks", post("Transfer-Encoding: Chunked\r\n"), Framing::Chunked(Chunk::Size), true),
+        ("chunks and a length", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), chunked, false),
+        ("a connection that ends", post("Connection: x, Close\r\n"), Framing::Sized(0), false),
+        ("HTTP/1.0", post("").replace("HTTP/1.1", "HTTP/1.0"), Framing::Sized(0), false),
+        ("HTTP/1.0 that goes on", post("Connection: keep-alive\r\n").replace("HTTP/1.1", "HTTP/1.0"), Framing::Sized(0), true),
+        ("lines that end with LF", post("X: y\r\n").replace("\r\n", "\n"), Framing::Sized(0), true),
+        ("empty lines before it", format!("\r\n\r\n{}", post("")), Framing::Sized(0), true),
+        ("a whole target", post("").replace("/mcp", "http://a/mcp"), Framing::Sized(0), true),
+    ];
+    for (what, bytes, body, keeps) in table {
+        let behind = b"hello";
+        let bytes = [bytes.as_bytes(), behind].concat();
+        for size in [1, 2, 3, 7, bytes.len()] {
+            let (head, left) = read(bytes.chunks(size)).unwrap().unwrap_or_else(|| panic!("{what}, pieces of {size}"));
+            assert_eq!((&head.body, head.keeps, head.parts.uri.path()), (&body, keeps, "/mcp"), "{what}");
+            assert_eq!(left, behind, "{what}, pieces of {size}: behind it");
+            // Whoever reads on must not find a length that does not count.
+            let says_length = head.parts.headers.contains_key(CONTENT_LENGTH);
+            assert!(!says_length || !matches!(head.body, Framing::Chunked(_)), "{what}");
+        }
+    }
+}
+
+fn written(head: &AnswerHead, version: Version, keeps: bool, pieces: &[&'static str]) -> (String, bool) {
+    let mut output = BytesMut::new();
+    let mut rest = Rest::begin(&mut output, head, (&Method::POST, version), keeps);
+    for piece in pieces {
+        let piece = Bytes::from_static(piece.as_bytes());
+        let behind = rest.frame(&mut output, &piece).unwrap();
+        output.extend_from_slice(&[&piece, behind].concat());
+    }
+    let is_whole = rest.end(&mut output);
+    let text = String::from_utf8(output.to_vec()).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let lines: Vec<&str> = head.lines().filter(|line| !line.starts_with("Date: ")).collect();
+    assert_eq!(lines.len() + 1, head.lines().count(), "every answer has a date");
+    (format!("{}|{body}", lines.join("|")), is_whole)
+}
+
+#[test]
+fn answers_say_where_they_end() {
+    let head =
+        |length| AnswerHead { status: 200, length, fields: vec![(CONTENT_TYPE, HeaderValue::from_static("a/b"))] };
+    let begin = "HTTP/1.1 200 OK|Content-Type: a/b";
+    #[rustfmt::skip]
+    let table = [
+        (Length::Known(5), Version::HTTP_11, true, "|Content-Length: 5|hello", true),
+        (Length::Known(6), Version::HTTP_11, true, "|Content-Length: 6|hello", false),
+        (Length::Known(5), Version::HTTP_11, false, "|Content-Length: 5|Connection: close|hello", true),
+        (Length::Known(5), Version::HTTP_10, true, "|Content-Length: 5|Connection: keep-alive|hello", true),
+        (Length::Unknown, Version::HTTP_11, true, "|Transfer-Encoding: chunked|2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", true),
+        (Length::Unknown, Version::HTTP_10, false, "|Connection: close|hello", false),
+    ];
+    for (length, version, keeps, wanted, is_whole) in table {
+        let text = written(&head(length), version, keeps, &["he", "llo"]);
+        assert_eq!(text, (format!("{begin}{wanted}"), is_whole), "{length:?}, {version:?}");
+    }
+    let long = "x".repeat(300).leak();
+    assert!(written(&head(Length::Unknown), Version::HTTP_11, true, &[long]).0.contains("|12c\r\nxxx"));
+    let mut rest = Rest::Sized(4);
+    assert!(rest.frame(&mut BytesMut::new(), &Bytes::from_static(b"hello")).is_err(), "longer than it says");
+}
