@@ -317,7 +317,7 @@ impl Conversation<'_> {
         let fields = Fields {
             // The REST dialect knows nothing of MCP's headers.
             era: if self.path.is_some() { Era::Legacy } else { self.carry.era },
-            version: session.map(|session| session.version.as_str()),
+            version: session.map(|session| session.version.as_ref()),
             session: session.and_then(|session| session.id.as_deref()),
             method: &self.carry.envelope.method(),
             name: self.carry.name.as_deref(),

@@ -26,6 +26,7 @@ use tollbridge_filters::permit::Groups;
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::route::Route;
 use tollbridge_filters::seal::Sealer;
+use tollbridge_filters::session::Recent;
 use tollbridge_filters::{Filters, Refused};
 
 /// A call that comes before a server was looked at waits for that, but not for long.
@@ -265,6 +266,7 @@ fn filters(conf: &Conf, spare_seal: Option<[u8; 32]>) -> Filters {
         meta_tools: conf.search.meta_tools,
         registry_public: conf.registry.public,
         sealer: Sealer::new(&seals),
+        recent: Recent::default(),
         session_max_age: conf.session.max_age,
     }
 }

@@ -46,7 +46,8 @@ use rejection::Rejection;
 use rest::Visit;
 use route::Route;
 use seal::Sealer;
-use session::SessionKey;
+use session::{Recent, Session, SessionKey};
+use std::sync::Arc;
 use std::time::Duration;
 use surface::oliverye::Job;
 use surface::{Surface, Surfaces};
@@ -64,6 +65,8 @@ pub struct Filters {
     /// Whether the registry is shown without a key.
     pub registry_public: bool,
     pub sealer: Sealer,
+    /// Sessions that the sealer has opened.
+    pub recent: Recent,
     pub session_max_age: Duration,
 }
 
@@ -182,13 +185,14 @@ impl Filters {
         decided.map_err(|reason| Refused::of(&echo, reason))
     }
 
-    fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<session::Session, Rejection> {
+    fn session(&self, head: &Parts, admitted: &Admitted, moment: &Moment<'_>) -> Result<Arc<Session>, Rejection> {
         let sealed =
             headers::single(&head.headers, &headers::field::SESSION_ID).map_err(|_| Rejection::SessionNotFound)?;
         let sealed = sealed.ok_or(Rejection::SessionRequired)?;
         let Admitted { principal, scope } = admitted;
-        session::Session::open(&self.sealer, principal, scope, sealed, moment.now, self.session_max_age)
-            .filter(|session| !(moment.ended)(session.key))
+        let opened = self.recent.open(&self.sealer, principal, scope, sealed);
+        opened
+            .filter(|session| session.age(moment.now) <= self.session_max_age && !(moment.ended)(session.key))
             .ok_or(Rejection::SessionNotFound)
     }
 }

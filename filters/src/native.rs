@@ -26,6 +26,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use http::request::Parts;
+use std::sync::Arc;
 
 /// What an endpoint takes at all: `POST` of JSON, and of a legacy session `GET` of its stream and `DELETE`.
 /// Modern requests have no session, so that 405 is the answer there (MCP 2026-07-28, Streamable HTTP).
@@ -119,7 +120,7 @@ struct Request<'r> {
     snapshot: &'r Snapshot,
     era: Era,
     envelope: Envelope,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
     /// Whether two tools stand for all of them.
     meta_tools: bool,
     validation: Enforcement,

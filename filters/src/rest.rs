@@ -28,6 +28,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use memchr::memmem;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use visit::check_role;
 
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -217,7 +218,7 @@ impl Request<'_> {
             progress,
         });
         let mirrors = if era == Era::Modern { headers::mirror(&asked.arguments, &entry.mirrored)? } else { Vec::new() };
-        let session = (era == Era::Legacy).then(|| Session::of_rest(principal, &scope, CLIENT_INFO));
+        let session = (era == Era::Legacy).then(|| Arc::new(Session::of_rest(principal, &scope, CLIENT_INFO)));
         Ok(Route::Carry(Box::new(Carry {
             principal: principal.clone(),
             scope: within,

@@ -18,6 +18,7 @@ use crate::surface::{Operation, Surface};
 use crate::tags::Tags;
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// One lane each, but that notices and the end of a session are answered at once and carried on
 /// to the servers of the session afterwards.
@@ -32,7 +33,7 @@ pub enum Route {
     /// A legacy notification, or a client's answer to a server's request.
     Notify(Notice),
     /// `DELETE`: the session and what it opened upstream.
-    End(Session),
+    End(Arc<Session>),
     /// What a REST surface tells out of the snapshot.
     Show(Box<Show>),
     /// A change of the registry, or of what else is stored.
@@ -43,11 +44,11 @@ impl Route {
     /// The legacy session that it goes on in.
     pub fn session(&self) -> Option<&Session> {
         match self {
-            Route::Carry(carry) => carry.session.as_ref(),
+            Route::Carry(carry) => carry.session.as_deref(),
             Route::Attach(attach) => Some(&attach.session),
             Route::Notify(notice) => Some(&notice.session),
             Route::End(session) => Some(session),
-            Route::Answer(answer) => answer.session.as_ref(),
+            Route::Answer(answer) => answer.session.as_deref(),
             Route::Listen(_) | Route::Show(_) | Route::Change(_) => None,
         }
     }
@@ -160,7 +161,7 @@ pub struct Answer {
     pub envelope: Envelope,
     pub question: Question,
     /// The legacy session that it is asked in.
-    pub session: Option<Session>,
+    pub session: Option<Arc<Session>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +196,7 @@ pub struct Carry {
     pub splices: [Option<Splice>; 2],
     /// The value of `Mcp-Name` upstream.
     pub name: Option<String>,
-    pub session: Option<Session>,
+    pub session: Option<Arc<Session>>,
     pub effect: Effect,
     /// Whether the catalog lists the tool, so that metrics may name it.
     pub listed: bool,
@@ -213,7 +214,7 @@ pub struct Carry {
 pub struct Attach {
     pub principal: Principal,
     pub scope: Scope,
-    pub session: Session,
+    pub session: Arc<Session>,
     pub to: Stream,
 }
 
@@ -276,7 +277,7 @@ pub struct Splice {
 #[derive(Debug)]
 pub struct Notice {
     pub principal: Principal,
-    pub session: Session,
+    pub session: Arc<Session>,
     pub envelope: Envelope,
     /// The server's own name for what it is about, in place of the tagged one.
     pub splice: Option<Splice>,

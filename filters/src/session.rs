@@ -1,6 +1,10 @@
 //! A legacy session as its client holds it: sealed, bound to the principal and to one endpoint, so
 //! that `initialize` needs no store. What servers answered lives in the binary's session store.
 
+mod recent;
+
+pub use recent::Recent;
+
 use crate::auth::Principal;
 use crate::era::LEGACY;
 use crate::path::Scope;
@@ -73,26 +77,22 @@ impl Session {
         sealer.seal(&binding(principal, &self.scope), nonce, plain.as_bytes())
     }
 
-    /// The session behind an id, if this principal was given it at this endpoint and it is not too old.
-    pub fn open(
-        sealer: &Sealer,
-        principal: &Principal,
-        scope: &Scope,
-        sealed: &str,
-        now: u64,
-        max_age: Duration,
-    ) -> Option<Session> {
+    /// The session behind an id, if this principal was given it at this endpoint.
+    pub fn open(sealer: &Sealer, principal: &Principal, scope: &Scope, sealed: &str) -> Option<Session> {
         let plain = sealer.open(&binding(principal, scope), sealed)?;
         let content: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
-        let session = Session {
+        Some(Session {
             key: content.k,
             scope: scope.clone(),
             version: content.v.to_owned(),
             capabilities: content.c.get().to_owned(),
             client_info: content.i.get().to_owned(),
             issued: content.t,
-        };
-        (now.saturating_sub(session.issued) <= max_age.as_secs()).then_some(session)
+        })
+    }
+
+    pub fn age(&self, now: u64) -> Duration {
+        Duration::from_secs(now.saturating_sub(self.issued))
     }
 
     fn encode(&self, capabilities: &str, client_info: &str) -> Option<String> {
@@ -151,18 +151,26 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_back_to_its_owner_until_it_is_old() {
+    fn it_comes_back_to_its_owner() {
         let sealer = Sealer::new(&[[1; 32]]);
-        let day = Duration::from_secs(86_400);
         let id = session(r#"{"roots":{"listChanged":true}}"#).seal(&sealer, &principal("app"), &[3; 24]).unwrap();
-        let open = |principal: &Principal, scope: &Scope, now| Session::open(&sealer, principal, scope, &id, now, day);
-        let opened = open(&principal("app"), &Scope::All, 2_000).unwrap();
+        let recent = Recent::default();
+        let open = |principal: &Principal, scope: &Scope| {
+            let opened = Session::open(&sealer, principal, scope, &id);
+            // The second time it is remembered, or not.
+            for _ in 0..2 {
+                let again = recent.open(&sealer, principal, scope, &id);
+                assert_eq!(again.map(|session| session.key), opened.as_ref().map(|session| session.key));
+            }
+            opened
+        };
+        let opened = open(&principal("app"), &Scope::All).unwrap();
         assert_eq!(opened.key, u128::MAX);
         assert_eq!(opened.capabilities, r#"{"roots":{"listChanged":true}}"#);
-        assert!(open(&principal("other"), &Scope::All, 2_000).is_none());
+        assert!(open(&principal("other"), &Scope::All).is_none());
         let elsewhere = Scope::One(crate::names::ServerId::derive("search").unwrap());
-        assert!(open(&principal("app"), &elsewhere, 2_000).is_none());
-        assert!(open(&principal("app"), &Scope::All, 1_000 + 86_401).is_none());
+        assert!(open(&principal("app"), &elsewhere).is_none());
+        assert_eq!((opened.age(2_000), opened.age(0)), (Duration::from_secs(1_000), Duration::ZERO));
     }
 
     #[test]
@@ -171,8 +179,7 @@ mod tests {
         let sealer = Sealer::new(&[[1; 32]]);
         let id = session(&long).seal(&sealer, &principal("app"), &[3; 24]).unwrap();
         assert!(id.len() <= 512, "{}", id.len());
-        let opened =
-            Session::open(&sealer, &principal("app"), &Scope::All, &id, 1_000, Duration::from_secs(1)).unwrap();
+        let opened = Session::open(&sealer, &principal("app"), &Scope::All, &id).unwrap();
         assert_eq!(opened.capabilities, r#"{"sampling":{}}"#);
     }
 }

@@ -8,7 +8,6 @@ use crate::gateway::Gateway;
 use crate::session::{Introduction, NotOpened, Opened, Upstreams, Whose, Wishes};
 use crate::upstream::{Endpoint, Fault, InFlight, Link, Pool, Question, Reply, Vigour};
 use http::{HeaderMap, HeaderValue};
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use tollbridge_filters::glance;
@@ -27,7 +26,7 @@ impl Conversation<'_> {
         deadline: &mut Deadline,
         trace: &mut Trace,
     ) -> Result<(), Stop> {
-        let upstreams = upstreams(self.gateway, session);
+        let upstreams = self.gateway.sessions.upstreams(session);
         let _kept = upstreams.keep();
         let under_way = self.carry.envelope.id().map(|id| upstreams.begin(id, &pool.server.id));
         let done = self.hold_or_go_on(session, &upstreams, pool, down, deadline, trace).await;
@@ -71,7 +70,8 @@ impl Conversation<'_> {
     ) -> Result<(), Stop> {
         let mut may_go_on = self.carry.may_reopen();
         loop {
-            let (endpoint, opened, link) = self.send_in_session(session, pool, down, deadline, trace).await?;
+            let (endpoint, opened, link) =
+                self.send_in_session(session, upstreams, pool, down, deadline, trace).await?;
             let (asked, endpoint, in_session) = (self.asked(), &endpoint, Some(&opened));
             let down = &mut self.tagged(pool, opened.mark, down, trace);
             match (Relay { asked, pool, endpoint, link, down, deadline, trace, in_session }).run().await {
@@ -130,17 +130,17 @@ impl Conversation<'_> {
     async fn send_in_session<D: Downstream>(
         &self,
         session: &Session,
+        upstreams: &Upstreams,
         pool: &Arc<Pool>,
         down: &mut D,
         deadline: &Deadline,
         trace: &mut Trace,
     ) -> Result<(InFlight, Opened, Link), Stop> {
-        let upstreams = upstreams(self.gateway, session);
         let introduction = introduction(session, self.forwarded);
         let id = &pool.server.id;
         let may_reopen = self.carry.may_reopen();
         for tries in 1.. {
-            let (endpoint, opened) = open(pool, &upstreams, &introduction, may_reopen, deadline).await?;
+            let (endpoint, opened) = open(pool, upstreams, &introduction, may_reopen, deadline).await?;
             trace.endpoint = Some(endpoint.addr);
             upstreams.has_its_streams().await;
             match self.send(pool, &endpoint, Some(&opened), down, deadline).await {
@@ -294,26 +294,11 @@ async fn open_at(
 }
 
 /// What the client can do is declared for it: what a server asks in the course of a call reaches the
-/// client, and the answer comes back. Tasks of the client's it would not find behind several servers.
+/// client, and the answer comes back.
 pub(super) fn introduction<'i>(session: &'i Session, headers: &'i HeaderMap) -> Introduction<'i> {
-    let capabilities = match session.scope {
-        Scope::One(_) => Cow::Borrowed(session.capabilities.as_str()),
-        Scope::All | Scope::Set(_) => without_tasks(&session.capabilities),
-    };
-    Introduction { version: &session.version, capabilities, client_info: &session.client_info, headers }
-}
-
-fn without_tasks(capabilities: &str) -> Cow<'_, str> {
-    let sent = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(capabilities);
-    let mut sent = sent.unwrap_or_default();
-    match sent.remove("tasks") {
-        Some(_) => Cow::Owned(serde_json::Value::Object(sent).to_string()),
-        None => Cow::Borrowed(capabilities),
-    }
-}
-
-fn upstreams(gateway: &Gateway, session: &Session) -> Arc<Upstreams> {
-    gateway.sessions.upstreams(session)
+    let takes_tasks = matches!(session.scope, Scope::One(_));
+    let Session { version, capabilities, client_info, .. } = session;
+    Introduction { version, capabilities, takes_tasks, client_info, headers }
 }
 
 /// Closes what a session had opened upstream.

@@ -31,8 +31,8 @@ impl KeptOpened {
         let headers = opened.headers.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
         KeptOpened {
             addr: opened.addr,
-            version: opened.version.clone(),
-            id: opened.id.clone(),
+            version: opened.version.to_string(),
+            id: opened.id.as_deref().map(str::to_owned),
             headers: headers.collect(),
             has_logging: opened.has_logging,
         }
@@ -47,6 +47,7 @@ impl KeptOpened {
         }
         let KeptOpened { addr, version, id, has_logging, .. } = self;
         let mark = mark(id.as_deref());
+        let (version, id) = (version.into(), id.map(Arc::from));
         Opened { addr, version, id, headers: Arc::new(headers), has_logging, mark }
     }
 }

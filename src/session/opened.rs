@@ -16,9 +16,9 @@ use tollbridge_filters::era::Era;
 pub struct Opened {
     pub addr: SocketAddr,
     /// The revision that this server settled on.
-    pub version: String,
+    pub version: Arc<str>,
     /// `None`: the server keeps no sessions.
-    pub id: Option<String>,
+    pub id: Option<Arc<str>>,
     /// Those of the client's headers that this server is to get (`forward_headers`), as they were when
     /// the session was opened. What belongs to a session carries them, whoever sends it.
     pub headers: Arc<HeaderMap>,
@@ -50,12 +50,28 @@ impl From<String> for NotOpened {
 /// How long the gateway waits when it says goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What the client declared, to be declared for it, and its headers that may go upstream.
+/// What the client declared, to be declared for it, and its headers that may go upstream. Tasks of the
+/// client's a server would not find behind several.
 pub struct Introduction<'i> {
     pub version: &'i str,
-    pub capabilities: Cow<'i, str>,
+    pub capabilities: &'i str,
+    pub takes_tasks: bool,
     pub client_info: &'i str,
     pub headers: &'i HeaderMap,
+}
+
+impl Introduction<'_> {
+    fn declared(&self) -> Cow<'_, str> {
+        if self.takes_tasks {
+            return Cow::Borrowed(self.capabilities);
+        }
+        let sent = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(self.capabilities);
+        let mut sent = sent.unwrap_or_default();
+        match sent.remove("tasks") {
+            Some(_) => Cow::Owned(serde_json::Value::Object(sent).to_string()),
+            None => Cow::Borrowed(self.capabilities),
+        }
+    }
 }
 
 /// What the client has asked for in its session so far, beside its requests.
@@ -85,7 +101,7 @@ impl Opened {
 
     async fn begin(server: &Server, endpoint: &Endpoint, client: &Introduction<'_>) -> Result<Opened, NotOpened> {
         let headers = Arc::new(lasting(client.headers, server));
-        let initialize = Question::initialize(client.version, &client.capabilities, client.client_info);
+        let initialize = Question::initialize(client.version, &client.declared(), client.client_info);
         let initialize = Question { headers: Some(&headers), ..initialize };
         let answer = initialize.ask(server, endpoint, server.timeout.call).await?;
         let result = match &answer.reply {
@@ -95,9 +111,9 @@ impl Opened {
         };
         let result: serde_json::Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
         let version = result.get("protocolVersion").and_then(|version| version.as_str()).unwrap_or(client.version);
-        let (version, has_logging) = (version.to_owned(), result.pointer("/capabilities/logging").is_some());
+        let (version, has_logging) = (version.into(), result.pointer("/capabilities/logging").is_some());
         let mark = mark(answer.session.as_deref());
-        Ok(Opened { addr: endpoint.addr, version, id: answer.session, headers, has_logging, mark })
+        Ok(Opened { addr: endpoint.addr, version, id: answer.session.map(Arc::from), headers, has_logging, mark })
     }
 
     async fn settle(&self, server: &Server, endpoint: &Endpoint, wishes: &Wishes) -> Result<(), String> {

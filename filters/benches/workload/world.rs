@@ -12,6 +12,7 @@ use tollbridge_filters::names::{Naming, ServerId};
 use tollbridge_filters::origin::{Doorkeeper, Hosts};
 use tollbridge_filters::permit::{Grant, Groups};
 use tollbridge_filters::seal::Sealer;
+use tollbridge_filters::session::Recent;
 use tollbridge_filters::surface::Surfaces;
 
 /// Seconds since 1970.
@@ -70,6 +71,7 @@ fn filters(keys: usize) -> Filters {
         meta_tools: false,
         registry_public: false,
         sealer: Sealer::new(&[[7; 32]]),
+        recent: Recent::default(),
         session_max_age: Duration::from_secs(86_400),
     }
 }

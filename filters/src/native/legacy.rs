@@ -16,6 +16,7 @@ use crate::tags;
 use crate::{Admitted, Filters, Moment};
 use http::request::Parts;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub(super) fn route(
     filters: &Filters,
@@ -113,7 +114,7 @@ pub(crate) fn attach(
 }
 
 /// A client's answer to what a server asked. Behind an endpoint of several its id says which one that was.
-fn response(request: Request<'_>, session: Session) -> Route {
+fn response(request: Request<'_>, session: Arc<Session>) -> Route {
     if let Scope::One(_) = request.admitted.scope {
         return notice(request, session, Reach::Opened);
     }
@@ -124,7 +125,7 @@ fn response(request: Request<'_>, session: Session) -> Route {
 /// To the server whose tag a value bears, in that server's own words; without one it is nobody's.
 fn to_asker(
     request: Request<'_>,
-    session: Session,
+    session: Arc<Session>,
     tagged: Option<&str>,
     place: impl Fn(&Envelope) -> Option<Span>,
 ) -> Route {
@@ -138,7 +139,7 @@ fn to_asker(
     Route::Notify(Notice { principal, session, envelope, splice, reach })
 }
 
-fn notification(request: Request<'_>, session: Session) -> Route {
+fn notification(request: Request<'_>, session: Arc<Session>) -> Route {
     let method = request.envelope.verb();
     // A request without an id would pass by everything that requests are checked for.
     if !method.starts_with("notifications/") {
@@ -168,7 +169,7 @@ fn set_level(request: Request<'_>) -> Result<Route, Rejection> {
     }
 }
 
-fn notice(request: Request<'_>, session: Session, reach: Reach) -> Route {
+fn notice(request: Request<'_>, session: Arc<Session>, reach: Reach) -> Route {
     let principal = request.admitted.principal.clone();
     Route::Notify(Notice { principal, session, envelope: request.envelope, splice: None, reach })
 }
