@@ -6,9 +6,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tollbridge_filters::date::rfc3339;
 
-/// Most lines are shorter.
-const LINE_BYTES: usize = 512;
-
 /// One exchange.
 pub struct Line<'l> {
     /// Seconds since 1970.
@@ -33,16 +30,16 @@ pub struct Line<'l> {
 }
 
 impl Line<'_> {
-    pub(super) fn write(&self) -> String {
-        let mut out = Object(String::with_capacity(LINE_BYTES));
+    pub(super) fn write(&self, out: &mut String) {
+        let mut out = Object(out);
         with_date(self.time, |date| out.text(r#"{"time":"#, date));
         out.text(r#","request_id":"#, self.request_id);
         out.address(r#","client":"#, self.client);
         out.text(r#","principal":"#, self.principal);
-        out.text(r#","lane":"#, self.lane);
+        out.plain(r#","lane":"#, self.lane);
         out.text(r#","verb":"#, self.verb);
         out.text(r#","path":"#, self.path);
-        out.text(r#","era":"#, self.era);
+        out.plain(r#","era":"#, self.era);
         out.text(r#","method":"#, self.method);
         out.text(r#","server":"#, self.server);
         out.text(r#","tool":"#, self.tool);
@@ -54,7 +51,6 @@ impl Line<'_> {
         out.millis(r#","total_ms":"#, self.total);
         out.millis(r#","upstream_ms":"#, self.upstream);
         out.0.push_str("}\n");
-        out.0
     }
 }
 
@@ -72,9 +68,9 @@ fn with_date(second: u64, put: impl FnOnce(&str)) {
 }
 
 /// What is written so far; keys come with what stands around them.
-struct Object(String);
+struct Object<'o>(&'o mut String);
 
-impl Object {
+impl Object<'_> {
     fn text(&mut self, key: &str, text: &str) {
         self.0.push_str(key);
         if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\') {
@@ -83,6 +79,13 @@ impl Object {
             self.0.push('"');
         } else {
             self.0.push_str(&tollbridge_filters::json::quote(text));
+        }
+    }
+
+    /// A word of ours.
+    fn plain(&mut self, key: &str, word: &'static str) {
+        for part in [key, "\"", word, "\""] {
+            self.0.push_str(part);
         }
     }
 
@@ -143,7 +146,11 @@ mod tests {
             total: Duration::from_nanos(1_002_345_678),
             upstream: Duration::from_micros(9),
         };
-        let read = |line: &Line<'_>| serde_json::from_str::<serde_json::Value>(&line.write()).unwrap();
+        let read = |line: &Line<'_>| {
+            let mut text = String::new();
+            line.write(&mut text);
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()
+        };
         let wanted = serde_json::json!({
             "time": "2000-02-29T12:34:56Z", "request_id": "r", "client": "127.0.0.1:80", "principal": "app",
             "lane": "carry", "verb": "POST", "path": "/mcp/\"\\\u{7f}é\n", "era": "modern", "method": "tools/call",
