@@ -24,7 +24,7 @@ impl Words {
     pub fn told(&mut self, text: &str, request_id: Option<&str>) -> String {
         // Before what is known: the digits of a port may stand in it.
         let text = request_id.map_or(text.to_owned(), |id| text.replace(id, "<request id>"));
-        let text = self.known.iter().fold(text, |text, (word, value)| text.replace(value, word));
+        let text = self.known.iter().fold(text, |text, (word, value)| put(&text, value, word));
         let text = text.replace(concat!(r#""version":""#, env!("CARGO_PKG_VERSION")), r#""version":"<version>"#);
         let text = timed(&text);
         let mut told = String::new();
@@ -74,6 +74,22 @@ impl Words {
         self.know(&word, value);
         format!("<{word}>")
     }
+}
+
+/// A word for a value where that stands alone: the digits of a port may stand in something longer.
+fn put(text: &str, value: &str, word: &str) -> String {
+    let (mut told, mut behind) = (String::new(), 0);
+    for (at, _) in text.match_indices(value) {
+        let end = at + value.len();
+        let is_longer = |c: char| c.is_ascii_alphanumeric();
+        if text[..at].ends_with(is_longer) || text[end..].starts_with(is_longer) {
+            continue;
+        }
+        told.push_str(&text[behind..at]);
+        told.push_str(word);
+        behind = end;
+    }
+    told + &text[behind..]
 }
 
 fn is_of_token(c: char) -> bool {
