@@ -4,7 +4,7 @@
 //! - [`place`], [`child`], [`contender`] a directory, processes in it, and what they are
 //! - [`row`] one thing that is measured in each round; [`rounds`] those of the main tables
 //! - [`curves`] what happens while one thing grows
-//! - [`memory`], [`starts`], [`system_calls`] what is not measured in rounds
+//! - [`memory`], [`starts`], [`system_calls`], [`steps`] what is not measured in rounds
 
 mod about;
 mod child;
@@ -16,6 +16,7 @@ mod plan;
 mod rounds;
 mod row;
 mod starts;
+mod steps;
 mod system_calls;
 
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ pub async fn run(mut flags: Flags) -> Result<()> {
 
 impl Scene<'_> {
     async fn compare(&self, outcome: &mut Outcome) -> Result<()> {
-        if self.plan.parts.has("rounds") || self.plan.parts.has("syscalls") {
+        if ["rounds", "syscalls", "steps"].iter().any(|part| self.plan.parts.has(part)) {
             self.rounds(outcome).await?;
         }
         if self.plan.parts.has("start") {

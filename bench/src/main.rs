@@ -33,7 +33,7 @@ use flags::Flags;
 const USAGE: &str = "\
 usage: bench COMMAND [FLAG VALUE ...]
   compare    [--smoke | --scale] [--rounds N] [--seconds S] [--connections N] [--streams N] [--curve-rounds N]
-             [--only rounds,start,memory,syscalls,curves] [--tollbridge PATH | --without-tollbridge]
+             [--only rounds,start,memory,syscalls,steps,curves] [--tollbridge PATH | --without-tollbridge]
              [--stub HOST:PORT --peer NAME=URL,PID[,KEY] ...] [--out FILE] [WISHES]
   report     --result FILE [WISHES]
              WISHES: [--goals] [--strict] [--gate RATIO] [--rest-gate RATIO] [--svg FILE] [--record]

@@ -34,6 +34,7 @@ pub struct Outcome {
     pub starts: Vec<Start>,
     pub held: Vec<Held>,
     pub system_calls: Vec<SystemCalls>,
+    pub steps: Vec<Steps>,
     pub absent: Vec<Absent>,
     /// What went wrong; the figures of such a comparison are not to be kept.
     pub failures: Vec<String>,
@@ -76,6 +77,13 @@ pub struct SystemCalls {
     /// How many calls of a tool were looked at.
     pub calls: u64,
     pub each: BTreeMap<String, f64>,
+}
+
+/// Where the CPU time of a call goes.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Steps {
+    pub label: String,
+    pub shares: BTreeMap<String, f64>,
 }
 
 impl Outcome {

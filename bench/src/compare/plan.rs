@@ -25,8 +25,9 @@ pub struct Plan {
     pub starts: u32,
     /// How long a process is left alone before its memory is read.
     pub rest: Duration,
-    /// How long system calls are counted.
+    /// How long system calls are counted, and samples taken.
     pub traced: Duration,
+    pub sampled: Duration,
     pub curves: Curves,
     pub parts: Parts,
     /// `None`: Tollbridge is left out.
@@ -110,9 +111,10 @@ impl Plan {
             starts: 5,
             rest: Duration::from_millis(1_500),
             traced: Duration::from_secs(1),
+            sampled: Duration::from_secs(4),
             curves: Curves {
-                rounds: 3,
-                measured: Duration::from_secs(3),
+                rounds: 5,
+                measured: Duration::from_secs(2),
                 connections: vec![1, 32, 100, 1_000],
                 keys: vec![1, 100, 1_000, 10_000],
                 servers: vec![1, 10, 100, 1_000],
@@ -137,6 +139,7 @@ impl Plan {
             starts: 2,
             rest: Duration::from_millis(200),
             traced: Duration::from_millis(300),
+            sampled: Duration::from_millis(600),
             curves: Curves {
                 rounds: 1,
                 measured: Duration::from_millis(300),
@@ -151,7 +154,7 @@ impl Plan {
 }
 
 impl Parts {
-    const NAMES: [&str; 5] = ["rounds", "memory", "start", "syscalls", "curves"];
+    const NAMES: [&str; 6] = ["rounds", "memory", "start", "syscalls", "steps", "curves"];
 
     pub fn has(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|only| only.iter().any(|part| part == name))

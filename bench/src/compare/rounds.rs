@@ -68,6 +68,9 @@ impl Scene<'_> {
         if self.plan.parts.has("syscalls") {
             self.system_calls(&rows, outcome).await?;
         }
+        if self.plan.parts.has("steps") {
+            self.steps(&rows, outcome).await?;
+        }
         Ok(())
     }
 

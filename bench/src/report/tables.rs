@@ -1,9 +1,11 @@
 //! An outcome as Markdown tables, one a scenario.
 
+use std::collections::BTreeSet;
+
 use super::derived::{Curve, Derived};
 use crate::measurement::{Found, Measurement, Scenario};
 use crate::outcome::{
-    HAPROXY, LEGACY_STREAMS, NGINX, ONE_SERVER, Outcome, REST_NAMED, REST_PLAIN, SESSIONS, STREAMS, SystemCalls,
+    HAPROXY, LEGACY_STREAMS, NGINX, ONE_SERVER, Outcome, REST_NAMED, REST_PLAIN, SESSIONS, STREAMS, Steps, SystemCalls,
     TOLLBRIDGE,
 };
 
@@ -24,6 +26,7 @@ pub fn markdown(outcome: &Outcome) -> String {
         starts(&derived),
         held(&derived),
         curves(&derived),
+        steps(&derived),
         system_calls(&outcome.system_calls),
     ];
     let parts: Vec<&str> = parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
@@ -150,6 +153,27 @@ fn curves(derived: &Derived) -> String {
     };
     let heads = heads(&["CPU µs/call, as there are more", "number: µs", "farthest from the first"]);
     table(&heads, derived.curves().iter().map(row).collect())
+}
+
+/// Steps as rows, who was sampled as columns: the share of each in what its calls cost in the rounds.
+fn steps(derived: &Derived) -> String {
+    let sampled = &derived.outcome.steps;
+    let names: BTreeSet<&String> = sampled.iter().flat_map(|of| of.shares.keys()).collect();
+    let mut names: Vec<&String> = names.into_iter().collect();
+    let most = |name: &String| sampled.iter().filter_map(|of| of.shares.get(name)).copied().fold(0.0, f64::max);
+    names.sort_by(|one, other| most(other).total_cmp(&most(one)));
+    let cost = |label: &str| derived.row(Scenario::Calls, label).and_then(|row| row.found.cpu_us_each);
+    let cell = |of: &Steps, share: f64| match cost(&of.label) {
+        Some(cpu) => format!("{:.1}", share * cpu),
+        None => format!("{:.0} %", share * 100.0),
+    };
+    let row = |name: &&String| {
+        let cells = sampled.iter().map(|of| cell(of, of.shares.get(*name).copied().unwrap_or_default()));
+        [vec![(*name).clone()], cells.collect()].concat()
+    };
+    let heads: Vec<&str> =
+        ["CPU µs of a call, by step"].into_iter().chain(sampled.iter().map(|of| of.label.as_str())).collect();
+    table(&self::heads(&heads), names.iter().map(row).collect())
 }
 
 fn system_calls(found: &[SystemCalls]) -> String {
