@@ -13,7 +13,7 @@ use answer::{JOINED_BYTES_MAX, Rest, remaining};
 use bytes::{BufMut, Bytes, BytesMut};
 use head::{Bad, Head};
 use http::request::Parts;
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use pingora::prelude::fast_timeout::fast_timeout;
 use pingora::protocols::{Stream, UniqueIDType};
 use pingora::{Error, ErrorType, OrErr, Result};
@@ -297,8 +297,11 @@ impl<'l> Asked<'l> {
         if is_held { Ok(()) } else { self.send(&Bytes::new(), b"").await }
     }
 
-    /// Writes a piece of the body.
+    /// Writes a piece of the body, where one was asked for.
     pub(super) async fn write(&mut self, piece: Bytes) -> Result<()> {
+        if self.parts.method == Method::HEAD {
+            return Ok(());
+        }
         if self.line.output.capacity() == 0 {
             self.line.output = SPARE_OUTPUT.take();
         }

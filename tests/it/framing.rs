@@ -110,6 +110,20 @@ async fn pipelined_requests_are_answered_in_order() {
     }
 }
 
+/// RFC 9110, 9.3.2: an answer to `HEAD` has no body, whatever it says.
+#[tokio::test]
+async fn nothing_follows_the_head_that_was_asked_for() {
+    let (_recorder, gateway) = behind().await;
+    let mut client = gateway.client().await;
+    let asked = "HEAD /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    for lines in ["", "Authorization: Bearer not-known\r\n"] {
+        client.send((asked.replacen("\r\n\r\n", &format!("\r\n{lines}\r\n"), 1) + &whole(1)).as_bytes()).await.unwrap();
+        let head = client.until(b"\r\n\r\n").await.unwrap();
+        assert!(head.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&head));
+        assert_eq!(client.response().await.unwrap().json()["id"], 1, "the next answer follows at once");
+    }
+}
+
 /// What an upstream sends instead of an answer, on a connection that has served before, and what
 /// the client gets. Whatever it is, the call was sent once and the next one gets its own answer.
 #[tokio::test]
