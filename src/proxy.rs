@@ -1,4 +1,5 @@
-//! THE REQUEST'S WAY: one short callback for each of Pingora's phases, in phase order.
+//! THE REQUEST'S WAY: one short callback for each of Pingora's phases, in phase order; `connection` goes the same
+//! way without them.
 
 mod body;
 mod caller;

@@ -9,7 +9,7 @@ mod tests;
 
 use super::caller::{Head as AnswerHead, Length};
 use crate::framing::{Framing, Piece};
-use answer::{JOINED_BYTES_MAX, Rest, remaining};
+use answer::{JOINED_BYTES_MAX, Rest};
 use bytes::{BufMut, Bytes, BytesMut};
 use head::{Bad, Head};
 use http::request::Parts;
@@ -19,7 +19,7 @@ use pingora::protocols::{Stream, UniqueIDType};
 use pingora::{Error, ErrorType, OrErr, Result};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -165,17 +165,18 @@ impl Line {
 
     /// Sends what is written, and two pieces behind it.
     async fn send(&mut self, piece: &[u8], behind: &[u8]) -> io::Result<()> {
-        let pieces = [&self.output[..], piece, behind];
-        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let mut written = 0;
-        if bytes == self.output.len() {
+        if piece.is_empty() && behind.is_empty() {
             self.stream.write_all(&self.output).await?;
-            written = bytes;
-        }
-        while written < bytes {
-            match self.stream.write_vectored(&remaining(pieces, written)).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                more => written += more,
+        } else {
+            let mut pieces = [&self.output, piece, behind].map(IoSlice::new);
+            let mut left = pieces.as_mut_slice();
+            // Nothing is left when what was empty is gone as well.
+            IoSlice::advance_slices(&mut left, 0);
+            while !left.is_empty() {
+                match self.stream.write_vectored(left).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    written => IoSlice::advance_slices(&mut left, written),
+                }
             }
         }
         self.stream.flush().await?;
@@ -276,7 +277,7 @@ impl<'l> Asked<'l> {
 
     pub(super) async fn go_on(&mut self) -> Result<()> {
         self.line.output.put_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        self.send(&Bytes::new(), b"").await
+        self.send(b"", b"").await
     }
 
     /// Writes the head. It is sent with the body, and alone where none follows, or nobody knows when.
@@ -294,7 +295,7 @@ impl<'l> Asked<'l> {
             self.rest = Rest::Sized(0);
         }
         let is_held = std::mem::take(&mut self.is_held) || matches!(self.rest, Rest::Sized(1..));
-        if is_held { Ok(()) } else { self.send(&Bytes::new(), b"").await }
+        if is_held { Ok(()) } else { self.send(b"", b"").await }
     }
 
     /// Writes a piece of the body, where one was asked for.
@@ -312,7 +313,7 @@ impl<'l> Asked<'l> {
         }
         self.line.output.put_slice(&piece);
         self.line.output.put_slice(behind);
-        if std::mem::take(&mut self.is_held) { Ok(()) } else { self.send(&Bytes::new(), b"").await }
+        if std::mem::take(&mut self.is_held) { Ok(()) } else { self.send(b"", b"").await }
     }
 
     pub(super) fn hold(&mut self) {
@@ -325,10 +326,10 @@ impl<'l> Asked<'l> {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        if self.line.output.is_empty() { Ok(()) } else { self.send(&Bytes::new(), b"").await }
+        if self.line.output.is_empty() { Ok(()) } else { self.send(b"", b"").await }
     }
 
-    async fn send(&mut self, piece: &Bytes, behind: &[u8]) -> Result<()> {
+    async fn send(&mut self, piece: &[u8], behind: &[u8]) -> Result<()> {
         let sent = fast_timeout(self.write_timeout, self.line.send(piece, behind)).await;
         let sent = sent.or_err(ErrorType::WriteTimedout, "the client does not read")?;
         sent.or_err(ErrorType::WriteError, "writing an answer")

@@ -4,7 +4,7 @@ use crate::proxy::caller::{Head, Length};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, StatusCode, Version};
 use pingora::protocols::http::date::get_cached_date;
-use std::io::{self, IoSlice};
+use std::io;
 
 /// Up to this size a piece is copied behind what waits before it, so that both are one write.
 pub(super) const JOINED_BYTES_MAX: usize = 16 * 1024;
@@ -29,24 +29,24 @@ impl Rest {
         output.put_slice(status.as_str().as_bytes());
         output.put_u8(b' ');
         output.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        put(output, "\r\nDate", get_cached_date().as_bytes());
+        put(output, "date", get_cached_date().as_bytes());
         for (name, value) in &head.fields {
-            put_titled(output, name.as_str(), value.as_bytes());
+            put(output, name.as_str(), value.as_bytes());
         }
         let rest = match head.length {
             Length::Known(bytes) => {
-                put(output, "\r\nContent-Length", itoa::Buffer::new().format(bytes).as_bytes());
+                put(output, "content-length", itoa::Buffer::new().format(bytes).as_bytes());
                 Rest::Sized(bytes)
             }
             Length::Unknown if version < Version::HTTP_11 => Rest::UntilClosed,
             Length::Unknown => {
-                put(output, "\r\nTransfer-Encoding", b"chunked");
+                put(output, "transfer-encoding", b"chunked");
                 Rest::Chunked
             }
         };
         match keeps {
-            false => put(output, "\r\nConnection", b"close"),
-            true if version < Version::HTTP_11 => put(output, "\r\nConnection", b"keep-alive"),
+            false => put(output, "connection", b"close"),
+            true if version < Version::HTTP_11 => put(output, "connection", b"keep-alive"),
             true => {}
         }
         output.put_slice(b"\r\n\r\n");
@@ -79,14 +79,8 @@ impl Rest {
     }
 }
 
+/// A field under its name as it is usually written, behind the line before it.
 fn put(output: &mut BytesMut, name: &str, value: &[u8]) {
-    output.put_slice(name.as_bytes());
-    output.put_slice(b": ");
-    output.put_slice(value);
-}
-
-/// A field under its name as it is usually written.
-fn put_titled(output: &mut BytesMut, name: &str, value: &[u8]) {
     output.put_slice(b"\r\n");
     let mut is_first = true;
     for byte in name.bytes() {
@@ -105,13 +99,4 @@ fn put_hex(output: &mut BytesMut, number: usize) {
         output.put_u8(b"0123456789abcdef".get(digit).copied().unwrap_or(b'0'));
     }
     output.put_slice(b"\r\n");
-}
-
-/// What is left of three pieces after so many bytes.
-pub(super) fn remaining<'p>(pieces: [&'p [u8]; 3], mut written: usize) -> [IoSlice<'p>; 3] {
-    pieces.map(|piece| {
-        let skipped = written.min(piece.len());
-        written -= skipped;
-        IoSlice::new(piece.get(skipped..).unwrap_or_default())
-    })
 }
