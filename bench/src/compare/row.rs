@@ -1,5 +1,7 @@
 //! One thing that is measured in each round, and its measuring.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use super::Scene;
@@ -42,6 +44,16 @@ impl Row {
         Self { scenario: Scenario::FixedRate, pace: Pace::PerSecond(rate), ..self }
     }
 
+    pub fn is_of_a_proxy(&self, scenario: Scenario) -> bool {
+        self.scenario == scenario && !self.processes.pids().is_empty()
+    }
+
+    /// The load that it is; the CPU time of `processes` is taken.
+    pub fn load(&self, warm_up: Duration, measured: Duration, processes: Processes) -> load::Plan {
+        let Self { pace, connections, .. } = *self;
+        load::Plan { pace, template: self.template.clone(), connections, warm_up, measured, processes }
+    }
+
     /// Streams of progress in place of calls.
     pub fn streaming(mut self) -> Self {
         self.pace = Pace::Streams;
@@ -57,16 +69,8 @@ impl Scene<'_> {
             Scenario::Curve(_) => self.plan.curves.measured,
             _ => self.plan.measured,
         };
-        let plan = load::Plan {
-            pace: row.pace,
-            template: row.template.clone(),
-            connections: row.connections,
-            warm_up: self.plan.warm_up,
-            measured,
-            processes: row.processes.clone(),
-        };
         self.place.empty_access_logs();
-        let found = load::carry_out(&plan).await?;
+        let found = load::carry_out(&row.load(self.plan.warm_up, measured, row.processes.clone())).await?;
         let Row { scenario, label, against, size, .. } = row;
         let place = if *size > 0 { format!(" at {size}") } else { String::new() };
         eprintln!("round {round}, {scenario:?}, {label}{place}: {found}");

@@ -31,13 +31,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// What runs in user space, by where its name begins; the first that fits counts.
 const STEPS: [(&str, &[&str]); 7] = [
     ("access log and metrics", &["tollbridge::access_log", "tollbridge::metrics", "prometheus", "itoa"]),
+    ("runtime and timers", &["tokio", "mio", "parking_lot", "thread_local", "futures", "pingora_timeout"]),
     ("HTTP with the client", &["tollbridge::proxy", "pingora", "httparse", "http::"]),
     (
         "decision: key, message, permission, route",
         &["tollbridge_filters", "sha2", "memchr", "serde", "chacha20", "poly1305", "base64", "arc_swap"],
     ),
     ("conversation with the server", &["tollbridge::"]),
-    ("runtime and timers", &["tokio", "mio", "parking_lot", "thread_local", "futures", "pingora_timeout"]),
     ("memory: taken, given back, copied", &["_rjem", "bytes", "__mem", "alloc", "arena_", "tcache", "malloc"]),
     ("clock", &["__vdso", "clock_gettime", "std::time"]),
 ];
@@ -48,8 +48,7 @@ impl Scene<'_> {
             outcome.miss(None, "perf is not installed: no steps of a call");
             return Ok(());
         }
-        let proxies = rows.iter().filter(|row| row.scenario == Scenario::Calls && !row.processes.pids().is_empty());
-        for (number, row) in proxies.enumerate() {
+        for (number, row) in rows.iter().filter(|row| row.is_of_a_proxy(Scenario::Calls)).enumerate() {
             match self.sampled(row, number).await {
                 Ok(found) => outcome.steps.push(found),
                 Err(error) => {
@@ -72,15 +71,7 @@ impl Scene<'_> {
             ensure!(!perf.has_ended() && Instant::now() < deadline, "perf may not look at other processes here");
             sleep(BETWEEN_LOOKS).await;
         }
-        let plan = load::Plan {
-            pace: row.pace,
-            template: row.template.clone(),
-            connections: row.connections,
-            warm_up: self.plan.warm_up,
-            measured: self.plan.sampled,
-            processes: Processes::with_children(&[])?,
-        };
-        load::carry_out(&plan).await?;
+        load::carry_out(&row.load(self.plan.warm_up, self.plan.sampled, Processes::with_children(&[])?)).await?;
         perf.end(Signal::SIGINT);
         let mut script = Command::new("perf");
         script.args(["script", "-F", "ip,sym", "-i"]).arg(&samples);
@@ -123,10 +114,10 @@ fn step(innermost: &str, frames: &[&str]) -> String {
     }
     let name = innermost.trim_start_matches(['<', '&', '(']).trim_start_matches("mut ").trim_start_matches("dyn ");
     let fits = |(_, begins): &&(&str, &[&str])| begins.iter().any(|begin| name.starts_with(begin));
-    // The runtime's own part of Pingora is no HTTP.
-    let is_timer = name.starts_with("pingora_timeout");
-    let found = STEPS.iter().filter(|(step, _)| !is_timer || *step == "runtime and timers").find(fits);
-    found.map_or("others; of nginx and HAProxy their own code".to_owned(), |(step, _)| (*step).to_owned())
+    STEPS
+        .iter()
+        .find(fits)
+        .map_or("others; of nginx and HAProxy their own code".to_owned(), |(step, _)| (*step).to_owned())
 }
 
 /// Of the frame by which the kernel begins one.

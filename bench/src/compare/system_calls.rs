@@ -32,8 +32,7 @@ impl Scene<'_> {
             outcome.miss(None, "strace is not installed: no system calls");
             return Ok(());
         }
-        let proxies = rows.iter().filter(|row| row.scenario == Scenario::Calls && !row.processes.pids().is_empty());
-        for (number, row) in proxies.enumerate() {
+        for (number, row) in rows.iter().filter(|row| row.is_of_a_proxy(Scenario::Calls)).enumerate() {
             match self.traced(row, number).await {
                 Ok(found) => outcome.system_calls.push(found),
                 Err(error) => {
@@ -60,15 +59,8 @@ impl Scene<'_> {
             }
             sleep(BETWEEN_LOOKS).await;
         }
-        let plan = load::Plan {
-            pace: row.pace,
-            template: row.template.clone(),
-            connections: row.connections,
-            warm_up: Duration::ZERO,
-            measured: self.plan.traced,
-            processes: Processes::with_children(&[])?,
-        };
-        let found = load::carry_out(&plan).await?;
+        let load = row.load(Duration::ZERO, self.plan.traced, Processes::with_children(&[])?);
+        let found = load::carry_out(&load).await?;
         // An interrupt makes it let go of the process and write its summary.
         strace.end(Signal::SIGINT);
         let each = per_call(&fs::read_to_string(&summary)?, found.count);
