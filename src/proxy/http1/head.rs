@@ -11,9 +11,10 @@ use memchr::memmem;
 use std::mem::MaybeUninit;
 use tollbridge_filters::headers::field;
 
-/// More than any limit that can be configured is of use for; what is within is refused in words.
-pub(super) const BYTES_MAX: usize = 256 * 1024;
-const FIELDS_MAX: usize = 256;
+/// What `limits.head_bytes` and `limits.head_fields` can be at most, and some more: what is within is refused
+/// in words.
+pub(super) const BYTES_MAX: usize = 1024 * 1024 + 16 * 1024;
+const FIELDS_MAX: usize = 1024;
 
 /// A request before its body.
 pub(super) struct Head {

@@ -50,7 +50,7 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
         ("a target with a space", post("").replace("/mcp", "/m cp")),
         ("HTTP/2 in clear text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
         ("no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()),
-        ("too many fields", post(&"X: y\r\n".repeat(300))),
+        ("too many fields", post(&"X: y\r\n".repeat(1100))),
     ];
     for (what, bytes) in table {
         assert!(read([bytes.as_bytes()]).is_err(), "{what}");
@@ -72,6 +72,8 @@ fn heads_are_read_however_they_come() {
         ("HTTP/1.0 that goes on", post("Connection: keep-alive\r\n").replace("HTTP/1.1", "HTTP/1.0"), Framing::Sized(0), true),
         ("lines that end with LF", post("X: y\r\n").replace("\r\n", "\n"), Framing::Sized(0), true),
         ("empty lines before it", format!("\r\n\r\n{}", post("")), Framing::Sized(0), true),
+        ("as many fields as can be allowed", post(&"X: y\r\n".repeat(1000)), Framing::Sized(0), true),
+        ("a head as long as can be allowed", post(&format!("X: {}\r\n", "y".repeat(1024 * 1024))), Framing::Sized(0), true),
         ("a whole target", post("").replace("/mcp", "http://a/mcp"), Framing::Sized(0), true),
     ];
     for (what, bytes, body, keeps) in table {
