@@ -1,9 +1,9 @@
 //! What operators see of the traffic: bounded labels, and nothing that must stay secret.
 
 use crate::harness::eventually;
-use crate::harness::gateway::{Gateway, KEY};
+use crate::harness::gateway::{KEY, OTHER_KEY};
 use crate::harness::http::Client;
-use crate::harness::messages::{call, initialize, legacy_call, list, modern, request};
+use crate::harness::messages::{initialize, legacy_call, list, modern, request, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 
 /// Anything with this in it must not come out where operators look.
@@ -13,15 +13,15 @@ const CANARY: &str = "canary-7c1f";
 async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
     let (peer, legacy_peer) = (Peer::start(Sdk::TypeScriptV2), Peer::start(Sdk::TypeScriptV1));
     let key = format!("{CANARY}-of-the-key");
-    let gateway = Gateway::start(&format!(
-        "keys: [{{id: app, key: {key}}}]\n\
+    let gateway = start_discovered(&format!(
+        "keys: [{{id: app, key: {key}}}, {{id: other, key: {KEY}}}]\n\
          servers:\n  new: {{url: \"{}\", auth: {{type: bearer, token: {CANARY}-of-the-server}}}}\n  old: {{url: \"{}\"}}",
         peer.url(),
         legacy_peer.url(),
     ))
     .await;
     let mut client = gateway.client().await;
-    list(&mut client, "/mcp", &key, "tools/list").await;
+    list(&mut client, "/mcp", &key, "prompts/list").await;
     let secret = format!(r#"{{"text":"{CANARY}-of-the-arguments"}}"#);
     for _ in 0..3 {
         let answer = ask(&mut client, &key, "tools/call", "new__echo", &secret).await;
@@ -38,7 +38,8 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
     let answer = legacy_call(&mut client, "/mcp", &key, &session, "old__echo", &secret).await.unwrap();
     assert!(answer.text().contains("structuredContent"), "{}", answer.text());
     assert_eq!(client.get(&format!("/mcp?key={CANARY}")).await.unwrap().status, 401, "a key in the query");
-    let refused = call(&mut client, "/mcp", "new__echo", &secret).await.unwrap();
+    let unknown = modern(OTHER_KEY, "tools/list", None);
+    let refused = client.post("/mcp", &unknown, request("1", "tools/list", "").as_bytes()).await.unwrap();
     assert_eq!(refused.status, 401, "a key that this gateway does not know");
     // A server that is gone, so that failures are told of as well.
     drop(peer);
@@ -58,7 +59,7 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
         // Only the server knows that it has no such tool; its answer is handed on.
         ("tools/call", "ok", "new", "other", 1),
         ("prompts/get", "ok", "new", "greet", 1),
-        ("tools/list", "ok", "", "", 1),
+        ("prompts/list", "ok", "", "", 1),
     ] {
         let labels = format!(r#"method="{method}",{},server="{server}",surface="mcp",tool="{tool}""#, tells(outcome));
         let line = format!("tollbridge_requests_total{{{labels}}} {count}");
@@ -91,7 +92,7 @@ async fn metrics_and_logs_tell_of_calls_and_keep_secrets() {
         assert_eq!(line[field], value, "{field} in {line}");
     }
     for (place, text) in [("the metrics", &metrics), ("the access log", &log), ("the log", &gateway.log())] {
-        for secret in [CANARY, KEY, &session] {
+        for secret in [CANARY, KEY, OTHER_KEY, &session] {
             let shown = text.lines().find(|line| line.contains(secret));
             assert_eq!(shown, None, "{secret} in {place}");
         }
