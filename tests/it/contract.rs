@@ -5,7 +5,7 @@ mod reload;
 
 use crate::harness::gateway::{ADMIN_KEY, Gateway, KEY, scratch, unset_variables};
 use crate::harness::http::{Client, Response};
-use crate::harness::messages::{call, list, modern, request};
+use crate::harness::messages::{call, list, modern, request, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 use crate::harness::process::free_port;
 use std::io::Write;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 #[tokio::test]
 async fn a_call_goes_through() {
     let peer = Peer::start(Sdk::TypeScriptV2);
-    let gateway = Gateway::start(&format!("servers:\n  ts: {{url: \"{}\"}}", peer.url())).await;
+    let gateway = start_discovered(&format!("servers:\n  ts: {{url: \"{}\"}}", peer.url())).await;
     let mut client = gateway.client().await;
     let tools = list(&mut client, "/mcp", KEY, "tools/list").await;
     assert_eq!(tools["_meta"]["dev.tollbridge/servers"]["ts"]["state"], "ready", "{tools}");
