@@ -68,6 +68,13 @@ pub struct Measurement {
     pub found: Found,
 }
 
+impl Measurement {
+    /// Whether both are rounds of one row.
+    pub fn is_of_row(&self, other: &Self) -> bool {
+        (self.scenario, &self.label, self.size) == (other.scenario, &other.label, other.size)
+    }
+}
+
 impl Display for Found {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let Self { count, per_second, p50_ms, p99_ms, errors, crossed, .. } = self;

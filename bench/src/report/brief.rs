@@ -22,7 +22,7 @@ pub fn table(outcome: &Outcome) -> String {
     line("a REST call by name", derived.ratio_of(Scenario::Calls, REST_NAMED), "", 2);
     line("an event of a stream", derived.ratio_of(Scenario::Events, ONE_SERVER), "", 2);
     line("a list of 1,000 tools, over a file of that size", derived.ratio_of(Scenario::List, LIST), "", 2);
-    let added = derived.added_ms(ONE_SERVER, |row| row.found.p99_ms);
+    let added = derived.added_ms(ONE_SERVER, |found| Some(found.p99_ms));
     line("p99 of a call at half load, more than nginx's", added, " ms", 2);
     for (label, name) in [(STREAMS, "a quiet stream"), (LEGACY_STREAMS, "a quiet stream with its legacy session")] {
         if let (Some((count, kib)), nginx) = (derived.kib_each(label).last().copied(), derived.kib_each(NGINX)) {

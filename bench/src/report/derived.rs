@@ -1,11 +1,11 @@
 //! What is computed from the rows: ratios, what is added to nginx's delay, memory for each stream,
 //! how flat a curve is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::median::{median, rows};
-use crate::measurement::{Axis, Measurement, Scenario};
-use crate::outcome::{NGINX, Outcome, TOLLBRIDGE};
+use crate::measurement::{Axis, Found, Measurement, Scenario};
+use crate::outcome::{NGINX, ONE_SERVER, Outcome, TOLLBRIDGE};
 
 /// The medians of an outcome, to be asked for what follows from them.
 pub struct Derived<'o> {
@@ -16,9 +16,22 @@ pub struct Derived<'o> {
 /// The curve of one axis.
 pub struct Curve {
     pub axis: Axis,
-    /// Size, CPU time of a call in microseconds, and that of nginx where it was measured, too.
-    pub points: Vec<(u64, f64, Option<f64>)>,
+    pub points: Vec<Point>,
 }
+
+pub struct Point {
+    pub size: u64,
+    /// Microseconds of a call.
+    pub cpu: f64,
+    /// The same of nginx, where it was measured, too.
+    pub nginx: Option<f64>,
+    /// In multiples of the first point; where nginx was measured, it is the ratio to nginx that is compared.
+    pub over_first: f64,
+}
+
+/// A figure by round. What is compared is compared within each round, and then the median is taken: a slow
+/// minute of the machine has hit both sides.
+type Rounds = BTreeMap<u32, f64>;
 
 impl<'o> Derived<'o> {
     pub fn of(outcome: &'o Outcome) -> Self {
@@ -35,10 +48,8 @@ impl<'o> Derived<'o> {
 
     /// The CPU time of `row` in multiples of that of the row that it is compared with.
     pub fn ratio(&self, row: &Measurement) -> Option<f64> {
-        let against = row.against.as_deref()?;
-        let same = |other: &&Measurement| other.scenario == row.scenario && other.size == row.size;
-        let baseline = self.rows.iter().filter(same).find(|other| other.label == against)?;
-        Some(row.found.cpu_us_each? / baseline.found.cpu_us_each?)
+        self.baseline(row)?;
+        median(self.costs(row).into_values())
     }
 
     pub fn ratio_of(&self, scenario: Scenario, label: &str) -> Option<f64> {
@@ -47,22 +58,51 @@ impl<'o> Derived<'o> {
 
     /// The CPU time of one call in multiples of another's.
     pub fn calls_ratio(&self, label: &str, over: &str) -> Option<f64> {
-        let cpu = |label| self.row(Scenario::Calls, label)?.found.cpu_us_each;
-        Some(cpu(label)? / cpu(over)?)
+        self.paired(Scenario::Calls, (label, over), |found| found.cpu_us_each, |one, other| one / other)
     }
 
-    /// What `label` adds to nginx's delay at the same rate: the median of the rounds' differences.
-    pub fn added_ms(&self, label: &str, of: fn(&Measurement) -> f64) -> Option<f64> {
-        let measured = |label: &str| -> Vec<(u32, f64)> {
-            let rounds = self.outcome.of(Scenario::FixedRate).filter(|round| round.label == label);
-            rounds.map(|round| (round.round, of(round))).collect()
-        };
-        let nginx = measured(NGINX);
-        let differences = measured(label).into_iter().filter_map(|(round, ms)| {
-            let (_, baseline) = nginx.iter().find(|(other, _)| *other == round)?;
-            Some(ms - baseline)
-        });
-        median(differences)
+    /// What `label` adds to nginx's delay at the same rate.
+    pub fn added_ms(&self, label: &str, of: fn(&Found) -> Option<f64>) -> Option<f64> {
+        self.paired(Scenario::FixedRate, (label, NGINX), of, |one, other| one - other)
+    }
+
+    /// How much of what Tollbridge reached was asked of all at the same rate.
+    pub fn share_of_most(&self) -> Option<f64> {
+        let rate = |scenario| Some(self.rounds(self.row(scenario, ONE_SERVER)?, |found| Some(found.per_second)));
+        let (asked, reached) = (rate(Scenario::FixedRate)?, rate(Scenario::Calls)?);
+        median(pairs(&asked, &reached, |one, other| one / other).into_values())
+    }
+
+    fn paired(
+        &self,
+        scenario: Scenario,
+        (one, other): (&str, &str),
+        of: fn(&Found) -> Option<f64>,
+        relation: fn(f64, f64) -> f64,
+    ) -> Option<f64> {
+        let rounds = |label| Some(self.rounds(self.row(scenario, label)?, of));
+        median(pairs(&rounds(one)?, &rounds(other)?, relation).into_values())
+    }
+
+    /// The row that `row` is compared with.
+    fn baseline(&self, row: &Measurement) -> Option<&Measurement> {
+        let against = row.against.as_deref()?;
+        let same = |other: &&Measurement| other.scenario == row.scenario && other.size == row.size;
+        self.rows.iter().filter(same).find(|other| other.label == against)
+    }
+
+    /// CPU time by round, in multiples of that of the row that it is compared with, where there is one.
+    fn costs(&self, row: &Measurement) -> Rounds {
+        let cost = |row| self.rounds(row, |found| found.cpu_us_each);
+        match self.baseline(row) {
+            Some(baseline) => pairs(&cost(row), &cost(baseline), |one, other| one / other),
+            None => cost(row),
+        }
+    }
+
+    fn rounds(&self, row: &Measurement, of: fn(&Found) -> Option<f64>) -> Rounds {
+        let rounds = self.outcome.measurements.iter().filter(|round| round.is_of_row(row));
+        rounds.filter_map(|round| Some((round.round, of(&round.found)?))).collect()
     }
 
     /// KiB for each stream or session, by their number.
@@ -89,25 +129,37 @@ impl<'o> Derived<'o> {
     }
 
     fn curve(&self, axis: Axis) -> Curve {
-        let rows = self.rows_of(Scenario::Curve(axis));
-        let sizes: BTreeSet<u64> = rows.iter().map(|row| row.size).collect();
-        let cpu = |size, label| {
-            let row = rows.iter().find(|row| row.size == size && row.label == label)?;
-            row.found.cpu_us_each
+        let mut rows = self.rows_of(Scenario::Curve(axis));
+        rows.retain(|row| row.label == TOLLBRIDGE);
+        rows.sort_by_key(|row| row.size);
+        let first = rows.first().map(|row| self.costs(row)).unwrap_or_default();
+        let point = |row: &&Measurement| {
+            Some(Point {
+                size: row.size,
+                cpu: row.found.cpu_us_each?,
+                nginx: self.baseline(row).and_then(|nginx| nginx.found.cpu_us_each),
+                over_first: median(pairs(&self.costs(row), &first, |one, other| one / other).into_values())?,
+            })
         };
-        let points = sizes.into_iter().filter_map(|size| Some((size, cpu(size, TOLLBRIDGE)?, cpu(size, NGINX))));
-        Curve { axis, points: points.collect() }
+        Curve { axis, points: rows.iter().filter_map(point).collect() }
     }
 }
 
+/// What belongs together in the same round.
+fn pairs(ones: &Rounds, others: &Rounds, relation: fn(f64, f64) -> f64) -> Rounds {
+    let pairs = ones.iter().filter_map(|(round, one)| Some((*round, relation(*one, *others.get(round)?))));
+    pairs.collect()
+}
+
 impl Curve {
-    /// By how many per cent the point farthest from the first one differs from it. Where nginx was
-    /// measured, too, it is the ratio to nginx that is looked at.
+    /// By how many per cent the point farthest from the first one differs from it.
     pub fn deviation_percent(&self) -> Option<f64> {
-        let value = |(_, cpu, nginx): &(u64, f64, Option<f64>)| nginx.map_or(*cpu, |nginx| cpu / nginx);
-        let first = value(self.points.first()?);
-        let deviations = self.points.iter().map(|point| (value(point) / first - 1.0) * 100.0);
+        let deviations = self.points.iter().map(|point| (point.over_first - 1.0) * 100.0);
         deviations.max_by(|one, other| one.abs().total_cmp(&other.abs()))
+    }
+
+    pub fn is_beside_nginx(&self) -> bool {
+        self.points.iter().any(|point| point.nginx.is_some())
     }
 
     pub fn name(&self) -> &'static str {

@@ -26,7 +26,7 @@ pub fn all(outcome: &Outcome) -> Vec<Goal> {
         goal("a call in a legacy session", 1.7, "x nginx", derived.ratio_of(Calls, LEGACY)),
         goal("a plain REST call", 1.2, "x native", derived.calls_ratio(REST_PLAIN, ONE_SERVER)),
         goal("a named REST call", 1.2, "x native", derived.calls_ratio(REST_NAMED, ONE_SERVER)),
-        goal("p99 at half load", 1.0, "ms added to nginx", derived.added_ms(ONE_SERVER, |row| row.found.p99_ms)),
+        goal("p99 at half load", 1.0, "ms added to nginx", derived.added_ms(ONE_SERVER, |found| Some(found.p99_ms))),
         goal("an event of a stream", 1.4, "x nginx", derived.ratio_of(Events, ONE_SERVER)),
         goal("a list of 1,000 tools", 2.0, "x nginx with a file", derived.ratio_of(List, LIST)),
         goal("memory when idle", 20.0, "MiB", derived.start(TOLLBRIDGE).map(|(_, rss, _)| rss)),
@@ -41,8 +41,7 @@ pub fn all(outcome: &Outcome) -> Vec<Goal> {
         goals.push(goal(&format!("{what}, of many over of few"), LINEAR, "x", growth));
     }
     for curve in derived.curves() {
-        let over =
-            if curve.points.iter().any(|(_, _, nginx)| nginx.is_some()) { "% of the ratio to nginx" } else { "%" };
+        let over = if curve.is_beside_nginx() { "% of the ratio to nginx" } else { "%" };
         let name = format!("a call, as {} grow", curve.name());
         goals.push(goal(&name, 10.0, over, curve.deviation_percent().map(f64::abs)));
     }

@@ -6,13 +6,11 @@ use crate::measurement::{Found, Measurement};
 pub fn rows(measurements: &[Measurement]) -> Vec<Measurement> {
     let mut rows: Vec<Measurement> = Vec::new();
     for first in measurements {
-        let same = |other: &&Measurement| {
-            other.label == first.label && other.scenario == first.scenario && other.size == first.size
-        };
-        if rows.iter().any(|row| same(&row)) {
+        if rows.iter().any(|row| row.is_of_row(first)) {
             continue;
         }
-        let rounds: Vec<&Found> = measurements.iter().filter(same).map(|round| &round.found).collect();
+        let rounds = measurements.iter().filter(|round| round.is_of_row(first));
+        let rounds: Vec<&Found> = rounds.map(|round| &round.found).collect();
         rows.push(Measurement { found: combined(&rounds), ..first.clone() });
     }
     rows

@@ -71,9 +71,9 @@ fn draw_bars(body: &mut String, bars: &[(String, f64)]) -> f64 {
 fn curve_panel(curve: &Curve) -> Panel {
     let mut ours = Series::new(TOLLBRIDGE, OURS);
     let mut nginx = Series::new(NGINX, OTHERS);
-    for (size, cpu, baseline) in &curve.points {
-        ours.points.push((*size, *cpu));
-        nginx.points.extend(baseline.map(|cpu| (*size, cpu)));
+    for point in &curve.points {
+        ours.points.push((point.size, point.cpu));
+        nginx.points.extend(point.nginx.map(|cpu| (point.size, cpu)));
     }
     let series = [nginx, ours].into_iter().filter(|series| !series.points.is_empty()).collect();
     Panel { title: format!("CPU µs of a call, as {} grow", curve.name()), series }

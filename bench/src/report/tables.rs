@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::derived::{Curve, Derived};
+use super::derived::{Curve, Derived, Point};
 use crate::measurement::{Found, Measurement, Scenario};
 use crate::outcome::{
     HAPROXY, LEGACY_STREAMS, NGINX, ONE_SERVER, Outcome, REST_NAMED, REST_PLAIN, SESSIONS, STREAMS, Steps, SystemCalls,
@@ -90,11 +90,9 @@ fn rest_line(derived: &Derived) -> String {
 
 fn fixed_rate(derived: &Derived) -> String {
     let rows = derived.rows_of(Scenario::FixedRate);
-    let reached = derived.row(Scenario::Calls, ONE_SERVER).map(|row| row.found.per_second);
-    let Some((asked, reached)) = rows.first().map(|row| row.found.per_second).zip(reached) else {
-        return String::new();
-    };
-    let title = format!("Calls at {asked:.0}/s, {:.0} % of tollbridge's most", 100.0 * asked / reached);
+    let asked = rows.first().map(|row| row.found.per_second);
+    let Some((asked, share)) = asked.zip(derived.share_of_most()) else { return String::new() };
+    let title = format!("Calls at {asked:.0}/s, {:.0} % of tollbridge's most", 100.0 * share);
     let heads =
         heads(&[&title, "p50 ms", "p99 ms", "p50 added to nginx's", "p99 added", "CPU µs/call", "CPU / nginx's"]);
     let row = |row: &&Measurement| {
@@ -105,8 +103,8 @@ fn fixed_rate(derived: &Derived) -> String {
             row.label.clone(),
             format!("{p50_ms:.3}"),
             format!("{p99_ms:.3}"),
-            number(derived.added_ms(&row.label, |row| row.found.p50_ms), 3),
-            number(derived.added_ms(&row.label, |row| row.found.p99_ms), 3),
+            number(derived.added_ms(&row.label, |found| Some(found.p50_ms)), 3),
+            number(derived.added_ms(&row.label, |found| Some(found.p99_ms)), 3),
             number(*cpu_us_each, 1),
             number(ratio, 2),
         ]
@@ -143,7 +141,7 @@ fn held(derived: &Derived) -> String {
 
 fn curves(derived: &Derived) -> String {
     let row = |curve: &Curve| {
-        let points = curve.points.iter().map(|(size, cpu, nginx)| match nginx {
+        let points = curve.points.iter().map(|Point { size, cpu, nginx, .. }| match nginx {
             Some(nginx) => format!("{size}: {cpu:.1} (nginx {nginx:.1}, ratio {:.2})", cpu / nginx),
             None => format!("{size}: {cpu:.1}"),
         });

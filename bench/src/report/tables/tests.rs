@@ -52,10 +52,22 @@ fn who_was_not_there_has_a_row_without_figures() {
 }
 
 #[test]
+fn a_slow_minute_of_the_machine_is_no_ratio() {
+    let mut outcome = Outcome::default();
+    // The machine got slower between the two of the second round, and stayed so.
+    for (round, nginx, ours) in [(1, 20.0, 30.0), (2, 20.0, 60.0), (3, 40.0, 60.0)] {
+        outcome.measurements.push(measured(Scenario::Calls, NGINX, 0, round, nginx));
+        outcome.measurements.push(measured(Scenario::Calls, ONE_SERVER, 0, round, ours));
+    }
+    let found = Derived::of(&outcome).ratio_of(Scenario::Calls, ONE_SERVER);
+    assert_eq!(found, Some(1.5), "the ratio of the medians would be 3");
+}
+
+#[test]
 fn what_is_added_is_the_median_of_the_rounds_differences() {
     let outcome = three_rounds();
     // 3, 1 and 8 ms in the rounds; the difference of the medians would be 3 as well, but of other rounds.
-    let added = Derived::of(&outcome).added_ms(ONE_SERVER, |row| row.found.p99_ms);
+    let added = Derived::of(&outcome).added_ms(ONE_SERVER, |found| Some(found.p99_ms));
     assert_eq!(added, Some(3.0));
 }
 
