@@ -64,7 +64,6 @@ pub struct Measurement {
     /// The place on a curve; 0 where there is none.
     pub size: u64,
     pub round: u32,
-    #[serde(flatten)]
     pub found: Found,
 }
 

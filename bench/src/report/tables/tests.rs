@@ -52,6 +52,16 @@ fn who_was_not_there_has_a_row_without_figures() {
 }
 
 #[test]
+fn what_was_written_is_read_again() {
+    let path = std::env::temp_dir().join(format!("bench-outcome-{}", std::process::id()));
+    let (written, wanted) = (three_rounds(), markdown(&three_rounds()));
+    written.write(&path).expect("it can be written");
+    let read = Outcome::read(&path).expect("it can be read");
+    std::fs::remove_file(&path).ok();
+    assert_eq!(markdown(&read), wanted);
+}
+
+#[test]
 fn a_slow_minute_of_the_machine_is_no_ratio() {
     let mut outcome = Outcome::default();
     // The machine got slower between the two of the second round, and stayed so.
