@@ -53,9 +53,7 @@ impl Scene<'_> {
             self.grow(&mut stage, Axis::Tools, *count, &setup, "stub__echo").await?;
         }
         for round in 1..=self.plan.curves.rounds {
-            for row in &stage.rows {
-                self.measure(row, round, outcome).await?;
-            }
+            self.round(&stage.rows, round, outcome).await?;
         }
         Ok(())
     }

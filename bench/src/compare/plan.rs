@@ -15,6 +15,8 @@ const SPARE_FDS: u64 = 1_000;
 pub struct Plan {
     pub rounds: u32,
     pub measured: Duration,
+    /// Of events there are few in a second.
+    pub streamed: Duration,
     pub warm_up: Duration,
     pub connections: u32,
     /// Whose events are timed.
@@ -41,7 +43,6 @@ pub struct Plan {
 
 pub struct Curves {
     pub rounds: u32,
-    pub measured: Duration,
     pub connections: Vec<u64>,
     pub keys: Vec<u64>,
     pub servers: Vec<u64>,
@@ -75,7 +76,7 @@ impl Plan {
         plan.curves.rounds = flags.optional("--curve-rounds")?.unwrap_or(plan.curves.rounds);
         if let Some(seconds) = flags.optional("--seconds")? {
             plan.measured = Duration::from_secs_f64(seconds);
-            plan.curves.measured = plan.curves.measured.min(plan.measured);
+            plan.streamed = plan.streamed.max(plan.measured);
         }
         plan.connections = flags.optional("--connections")?.unwrap_or(plan.connections);
         plan.streams = flags.optional("--streams")?.unwrap_or(plan.streams);
@@ -101,10 +102,12 @@ impl Plan {
 
     fn full() -> Self {
         Self {
-            // Many short ones: a machine that is shared has slow seconds, and each should hit few.
-            rounds: 15,
-            measured: Duration::from_secs(1),
-            warm_up: Duration::from_millis(300),
+            // Many short ones: a machine that is shared is slow for a second or so, and what is compared
+            // should fall into the same second.
+            rounds: 45,
+            measured: Duration::from_millis(250),
+            streamed: Duration::from_millis(500),
+            warm_up: Duration::from_millis(150),
             connections: 32,
             streams: 50,
             held_streams: vec![1_000, 9_000],
@@ -114,8 +117,7 @@ impl Plan {
             traced: Duration::from_secs(1),
             sampled: Duration::from_secs(4),
             curves: Curves {
-                rounds: 9,
-                measured: Duration::from_secs(1),
+                rounds: 45,
                 connections: vec![1, 32, 100, 1_000],
                 keys: vec![1, 100, 1_000, 10_000],
                 servers: vec![1, 10, 100, 1_000],
@@ -133,8 +135,7 @@ impl Plan {
     fn smoke() -> Self {
         Self {
             rounds: 2,
-            measured: Duration::from_millis(300),
-            warm_up: Duration::from_millis(200),
+            streamed: Duration::from_millis(300),
             held_streams: vec![50, 100],
             held_sessions: vec![50, 100],
             starts: 2,
@@ -143,7 +144,6 @@ impl Plan {
             sampled: Duration::from_millis(600),
             curves: Curves {
                 rounds: 1,
-                measured: Duration::from_millis(300),
                 connections: vec![1, 32],
                 keys: vec![1, 100],
                 servers: vec![1, 10],

@@ -52,17 +52,9 @@ impl Scene<'_> {
             settle(&row.template).await.with_context(|| format!("{} is not ready", row.label))?;
         }
         if self.plan.parts.has("rounds") {
-            let mut fixed_rate = Vec::new();
             for round in 1..=self.plan.rounds {
-                for row in &rows {
-                    self.measure(row, round, outcome).await?;
-                }
-                if fixed_rate.is_empty() {
-                    fixed_rate = self.fixed_rate(&rows, outcome);
-                }
-                for row in &fixed_rate {
-                    self.measure(row, round, outcome).await?;
-                }
+                self.round(&rows, round, outcome).await?;
+                self.round(&self.fixed_rate(&rows, round, outcome), round, outcome).await?;
             }
         }
         if self.plan.parts.has("syscalls") {
@@ -129,19 +121,20 @@ impl Scene<'_> {
             Row::new(Calls, label, door, door.template(path, shape, tool), connections)
         };
         let modern = |label: &str, door: &Door| call(label, door, "/mcp", Shape::Modern, "echo");
+        // What is compared stands close together.
         rows.push(modern(DIRECT, &stage.stub.door));
-        rows.push(modern(NGINX, &stage.nginx.door).against(NGINX));
-        rows.push(call(NGINX_LEGACY, &stage.nginx.door, "/mcp", Shape::Legacy, "echo").against(NGINX_LEGACY));
         rows.extend(stage.haproxy.iter().map(|haproxy| modern(HAPROXY, &haproxy.door).against(NGINX)));
+        rows.push(modern(NGINX, &stage.nginx.door).against(NGINX));
         if let Some(Tollbridge { door, .. }) = &stage.tollbridge {
             rows.extend([
                 call(ONE_SERVER, door, "/mcp/stub", Shape::Modern, "echo").against(NGINX),
                 call(AGGREGATED, door, "/mcp", Shape::Modern, "stub__echo").against(NGINX),
-                call(LEGACY, door, "/mcp/legacy", Shape::Legacy, "echo").against(NGINX_LEGACY),
                 call(REST_PLAIN, door, "/mcp/stub/tools/echo", Shape::Plain, "echo").against(NGINX),
                 call(REST_NAMED, door, "/llmrouter/mcp/tools/call", Shape::Named, "stub__echo").against(NGINX),
+                call(LEGACY, door, "/mcp/legacy", Shape::Legacy, "echo").against(NGINX_LEGACY),
             ]);
         }
+        rows.push(call(NGINX_LEGACY, &stage.nginx.door, "/mcp", Shape::Legacy, "echo").against(NGINX_LEGACY));
         for peer in &stage.peers {
             for (label, template) in &peer.rows {
                 let against = if template.shape == Shape::Legacy { NGINX_LEGACY } else { NGINX };
@@ -190,9 +183,10 @@ impl Scene<'_> {
         ]
     }
 
-    /// The calls of some contenders again, at half the rate that Tollbridge has just reached.
-    fn fixed_rate(&self, rows: &[Row], outcome: &Outcome) -> Vec<Row> {
-        let reached = outcome.of(Calls).find(|measurement| measurement.label == ONE_SERVER);
+    /// The calls of some contenders again, at half the rate that Tollbridge has reached in this round.
+    fn fixed_rate(&self, rows: &[Row], round: u32, outcome: &Outcome) -> Vec<Row> {
+        let mut reached = outcome.of(Calls).filter(|measurement| measurement.round == round);
+        let reached = reached.find(|measurement| measurement.label == ONE_SERVER);
         let Some(rate) = reached.map(|measurement| measurement.found.per_second * SHARE) else { return Vec::new() };
         let wanted = [DIRECT, NGINX, HAPROXY, ONE_SERVER];
         let rows = rows.iter().filter(|row| row.scenario == Calls && wanted.contains(&row.label.as_str()));

@@ -63,10 +63,20 @@ impl Row {
 }
 
 impl Scene<'_> {
+    /// Measures all rows once, in every other round backwards: nobody always comes first.
+    pub async fn round(&self, rows: &[Row], round: u32, outcome: &mut Outcome) -> Result<()> {
+        let (mut forwards, mut backwards) = (rows.iter(), rows.iter().rev());
+        let order: &mut dyn Iterator<Item = &Row> = if round % 2 == 1 { &mut forwards } else { &mut backwards };
+        for row in order {
+            self.measure(row, round, outcome).await?;
+        }
+        Ok(())
+    }
+
     /// Measures `row` once, and adds what was found to the outcome.
-    pub async fn measure(&self, row: &Row, round: u32, outcome: &mut Outcome) -> Result<()> {
+    async fn measure(&self, row: &Row, round: u32, outcome: &mut Outcome) -> Result<()> {
         let measured = match row.scenario {
-            Scenario::Curve(_) => self.plan.curves.measured,
+            Scenario::Events => self.plan.streamed,
             _ => self.plan.measured,
         };
         self.place.empty_access_logs();
