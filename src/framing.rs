@@ -110,7 +110,7 @@ impl Chunk {
                     Chunk::Size
                 }
                 Chunk::DataEnd => return Err(Malformed("a chunk is longer than it says")),
-                Chunk::Trailers(bytes) => match line(buffer, TRAILERS_MAX - *bytes)? {
+                Chunk::Trailers(bytes) => match line(buffer, TRAILERS_MAX.saturating_sub(*bytes))? {
                     None => return Ok(()),
                     Some(line) if line.is_empty() => Chunk::Over,
                     Some(line) if is_field(&line) => Chunk::Trailers(*bytes + line.len() + 2),
@@ -131,7 +131,7 @@ fn up_to(buffer: &mut BytesMut, left: &mut u64) -> Bytes {
 /// A line without its end, which must be CR LF; `None` where it is not whole yet.
 fn line(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<BytesMut>, Malformed> {
     let end = memchr(b'\n', buffer);
-    if end.unwrap_or(buffer.len()) > bytes_max {
+    if end.map_or(buffer.len(), |end| end + 1) > bytes_max {
         return Err(Malformed("a chunk's size or the trailers are too long"));
     }
     let Some(end) = end else { return Ok(None) };
@@ -168,4 +168,23 @@ fn is_field(line: &[u8]) -> bool {
 pub fn decimal(text: &[u8]) -> Result<u64, Malformed> {
     let digits = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok()).ok_or(Malformed("its length is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last line that fits leaves no room for another one, the line that ends them included.
+    #[test]
+    fn trailers_have_a_bound_however_long_the_last_one_is() {
+        for bytes in TRAILERS_MAX - 8..TRAILERS_MAX + 8 {
+            let trailer = format!("X: {}\r\n", "y".repeat(bytes - 5));
+            for behind in ["\r\n", "Z: z\r\n\r\n", &"Z: z\r\n".repeat(10_000)] {
+                let mut body = Framing::Chunked(Chunk::Size);
+                let taken = body.take(&mut BytesMut::from(format!("0\r\n{trailer}{behind}").as_str()));
+                let fits = bytes + behind.len() <= TRAILERS_MAX;
+                assert_eq!(taken.is_ok(), fits, "a trailer of {bytes} bytes, and {} behind it", behind.len());
+            }
+        }
+    }
 }
