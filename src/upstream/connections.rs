@@ -76,8 +76,7 @@ enum Turn {
 pub(super) async fn take(endpoint: &Endpoint) -> pingora::Result<Taken> {
     match idle::take(endpoint.key(), endpoint.is_tls()) {
         Some(idle) => Ok((idle, None)),
-        // Boxed, as what is rare: connecting takes ten times the room of everything else on the way.
-        None => Box::pin(async { CONNECTIONS.with(Arc::clone).have(endpoint).await }).await,
+        None => CONNECTIONS.with(Arc::clone).have(endpoint).await,
     }
 }
 
@@ -115,13 +114,15 @@ impl Connections {
         let line = self.line(endpoint.key());
         let unproven = match Arc::clone(&line.unproven).try_acquire_owned() {
             Ok(unproven) => Some(unproven),
-            Err(_) => match self.wait(&line, endpoint).await {
+            Err(_) => match Box::pin(self.wait(&line, endpoint)).await {
                 Turn::Reuse(idle) => return Ok((idle, None)),
                 Turn::Connect(unproven) => Some(unproven),
                 Turn::Leave => None,
             },
         };
-        Ok((self.one.new_stream(endpoint.peer().as_ref()).await?, unproven))
+        // Boxed, and only here: connecting takes so much room that making it for all who wait costs more
+        // than their calls.
+        Ok((Box::pin(self.one.new_stream(endpoint.peer().as_ref())).await?, unproven))
     }
 
     /// A connection was given back.
