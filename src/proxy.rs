@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod client;
 mod connection;
+mod decided;
 mod exchange;
 mod http1;
 mod listener;
@@ -23,6 +24,7 @@ use crate::reply::{self, Refusal, Shape, Trouble};
 use async_trait::async_trait;
 use caller::Caller;
 use client::Client;
+use decided::Decided;
 use exchange::{Exchange, Lane};
 use http::Method;
 use http::request::Parts;
@@ -107,6 +109,20 @@ impl ProxyHttp for Proxy {
     }
 }
 
+/// What its head alone decides. Where it is the same head again, so is the decision.
+fn decide(
+    caller: &mut Caller<'_>,
+    live: &Arc<Live>,
+    snapshot: &Arc<Snapshot>,
+) -> std::result::Result<Admission, Rejection> {
+    if let Some(admission) = caller.recall(live, snapshot) {
+        return Ok(admission);
+    }
+    let admission = live.filters.on_head(caller.head(), snapshot)?;
+    caller.remember(|| Decided::new(live, snapshot, &admission));
+    Ok(admission)
+}
+
 /// What became of a request.
 enum Handled {
     Answered,
@@ -136,7 +152,7 @@ impl Proxy {
         let live = self.gateway.live().clone();
         let snapshot = self.gateway.registry.snapshot().clone();
         exchange.surface = Surface::of_path(caller.head().uri.path());
-        match live.filters.on_head(caller.head(), &snapshot) {
+        match decide(caller, &live, &snapshot) {
             Ok(Admission::Pass) => {
                 exchange.lane = Lane::Pass;
                 return Ok(Handled::Pass);

@@ -71,7 +71,7 @@ pub struct Filters {
 }
 
 /// What a head alone decides.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Admission {
     /// To the application beside the gateway.
     Pass,
@@ -80,7 +80,7 @@ pub enum Admission {
     /// To an MCP endpoint, by somebody who may.
     Mcp(Admitted),
     /// To a row of a REST surface, by somebody who may.
-    Rest(Box<Visit>),
+    Rest(Arc<Visit>),
 }
 
 /// A caller at an MCP endpoint, before anything of a body was read.
@@ -113,7 +113,7 @@ impl Filters {
                 Some(scope) => scope,
                 None => {
                     self.doorkeeper.check(head)?;
-                    return Visit::admit(self, head, spot).map(Box::new).map(Admission::Rest);
+                    return Visit::admit(self, head, spot).map(Arc::new).map(Admission::Rest);
                 }
             },
             Place::ResourceMetadata if !self.passthrough => return Ok(Admission::ResourceMetadata),
@@ -123,7 +123,7 @@ impl Filters {
         };
         self.doorkeeper.check(head)?;
         if self.surfaces.routeiq && native::asks_for_card(head) {
-            return Visit::card(self, head, &scope).map(Box::new).map(Admission::Rest);
+            return Visit::card(self, head, &scope).map(Arc::new).map(Admission::Rest);
         }
         let principal = self.keyring.authenticate(&head.headers)?;
         let scope = native::narrowed(head, scope)?;

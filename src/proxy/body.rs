@@ -5,9 +5,8 @@ use super::caller::Caller;
 use crate::conf::Limits;
 use crate::limits::Share;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, Version};
-use pingora::Result;
+use http::Version;
+use http::header::EXPECT;
 use pingora::prelude::fast_timeout::fast_timeout;
 use tollbridge_filters::rejection::Rejection;
 
@@ -18,7 +17,7 @@ pub(super) async fn read(
     share: &mut Share,
 ) -> Result<std::result::Result<Bytes, Rejection>> {
     let too_large = Rejection::BodyTooLarge { bytes_max: limits.body_bytes };
-    if declared(&caller.head().headers).is_some_and(|bytes| bytes > limits.body_bytes as u64) {
+    if caller.declared().is_some_and(|bytes| bytes > limits.body_bytes as u64) {
         return Ok(Err(too_large));
     }
     // RFC 9110, 10.1.1: a client of HTTP/1.0 does not know interim answers.
@@ -32,10 +31,6 @@ pub(super) async fn read(
         Ok(collected) => collected,
         Err(_) => Ok(Err(Rejection::BodyTooSlow)),
     }
-}
-
-fn declared(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn collect(

@@ -1,8 +1,10 @@
 //! Who asks: a client whose HTTP/1.1 we read ourselves, or one behind Pingora's session. What is done for a
 //! request is the same for both.
 
+use super::decided::Decided;
 use super::http1::Asked;
 use super::watched::Turn;
+use crate::gateway::Live;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -12,7 +14,10 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::l4::ext::set_snd_buf;
 use pingora_proxy::Session;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tollbridge_filters::Admission;
+use tollbridge_filters::catalog::Snapshot;
 
 pub(super) enum Caller<'c> {
     Own(Box<Asked<'c>>),
@@ -44,6 +49,28 @@ impl Caller<'_> {
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
+    /// What was decided of this same head before, on this connection.
+    pub(super) fn recall(&mut self, live: &Arc<Live>, snapshot: &Arc<Snapshot>) -> Option<Admission> {
+        match self {
+            Caller::Own(asked) => asked.decided().as_ref()?.under(live, snapshot),
+            Caller::Pingora(_) => None,
+        }
+    }
+
+    pub(super) fn remember(&mut self, decided: impl FnOnce() -> Decided) {
+        if let Caller::Own(asked) = self {
+            *asked.decided() = Some(decided());
+        }
+    }
+
+    /// How long the body is said to be.
+    pub(super) fn declared(&self) -> Option<u64> {
+        match self {
+            Caller::Own(asked) => asked.declared(),
+            Caller::Pingora(session) => session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
+        }
+    }
+
             Caller::Own(asked) => asked.client(),
             Caller::Pingora(session) => session.client_addr().and_then(|addr| addr.as_inet()).copied(),
         }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 with clients, read and written by ourselves: requests are nearly always one read, answers one
-//! write, and nothing is held for a connection on which nothing happens. HTTP/2 is Pingora's, as is every
-//! connection while an application is behind the gateway.
+//! write, and for a connection on which nothing happens little more is held than its last head. HTTP/2 is
+//! Pingora's, as is every connection while an application is behind the gateway.
 
 mod answer;
 mod head;
@@ -8,10 +8,11 @@ mod head;
 mod tests;
 
 use super::caller::{Head as AnswerHead, Length};
+use super::decided::Decided;
 use crate::framing::{Framing, Piece};
 use answer::{JOINED_BYTES_MAX, Rest};
-use bytes::{BufMut, Bytes, BytesMut};
-use head::{Bad, Head};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use head::{Bad, Head, Reading};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use pingora::prelude::fast_timeout::fast_timeout;
@@ -23,6 +24,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Sleep;
@@ -66,6 +68,9 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) enum Over {
     /// The client has gone, or took too long.
+    /// The last head, and what was decided of it.
+    last: Option<Arc<Reading>>,
+    decided: Option<Decided>,
     Quiet,
     TooLarge,
     Malformed,
@@ -89,7 +94,8 @@ impl Line {
         let client = digest.and_then(|digest| digest.peer_addr().and_then(|addr| addr.as_inet()).copied());
         let is_tls = stream.get_ssl_digest().is_some();
         let (input, output) = Default::default();
-        Line { stream, client, is_tls, input, output, seen: 0, room: ROOM, alarm: None }
+        let (last, decided) = Default::default();
+        Line { stream, client, is_tls, input, output, last, decided, seen: 0, room: ROOM, alarm: None }
     }
 
     /// The next request, if it begins within `idle` and its head is there within `head` after that.
@@ -99,7 +105,7 @@ impl Line {
         (self.seen, self.room) = (0, ROOM);
         loop {
             if has_begun && head::may_end(&self.input, self.seen) {
-                if let Some(head) = Head::take(&mut self.input)? {
+                if let Some(head) = Head::take(&mut self.input, self.last.as_ref())? {
                     return Ok(Asked::new(self, head));
                 }
             } else if self.input.len() > head::BYTES_MAX {
@@ -204,7 +210,7 @@ impl Line {
 /// One request on a connection, and its answer.
 pub(super) struct Asked<'l> {
     line: &'l mut Line,
-    parts: Parts,
+    read: Arc<Reading>,
     body: Framing,
     keeps: bool,
     rest: Rest,
@@ -215,12 +221,29 @@ pub(super) struct Asked<'l> {
 
 impl<'l> Asked<'l> {
     fn new(line: &'l mut Line, head: Head) -> Asked<'l> {
-        let Head { parts, body, keeps } = head;
-        Asked { line, parts, body, keeps, rest: Rest::All, is_held: false, write_timeout: Duration::MAX }
+        let Head { read, body } = head;
+        let keeps = read.keeps;
+        if !line.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &read)) {
+            (line.last, line.decided) = (Some(Arc::clone(&read)), None);
+        }
+        Asked { line, read, body, keeps, rest: Rest::All, is_held: false, write_timeout: Duration::MAX }
     }
 
     pub(super) fn head(&self) -> &Parts {
-        &self.parts
+        &self.read.parts
+    }
+
+    /// What was decided of this head, on this connection.
+    pub(super) fn decided(&mut self) -> &mut Option<Decided> {
+        &mut self.line.decided
+    }
+
+    /// How long the body is said to be.
+    pub(super) fn declared(&self) -> Option<u64> {
+        match self.body {
+            Framing::Sized(bytes) => Some(bytes),
+            Framing::Chunked(_) | Framing::UntilClosed => None,
+        }
     }
 
     pub(super) fn client(&self) -> Option<SocketAddr> {
@@ -288,8 +311,8 @@ impl<'l> Asked<'l> {
         if self.line.output.capacity() == 0 {
             self.line.output = SPARE_OUTPUT.take();
         }
-        let asked = (&self.parts.method, self.parts.version);
-        self.keeps &= head.length != Length::Unknown || self.parts.version > Version::HTTP_10;
+        let asked = (&self.read.parts.method, self.read.parts.version);
+        self.keeps &= head.length != Length::Unknown || asked.1 > Version::HTTP_10;
         self.rest = Rest::begin(&mut self.line.output, head, asked, self.keeps);
         if is_whole {
             self.rest = Rest::Sized(0);
@@ -300,7 +323,7 @@ impl<'l> Asked<'l> {
 
     /// Writes a piece of the body, where one was asked for.
     pub(super) async fn write(&mut self, piece: Bytes) -> Result<()> {
-        if self.parts.method == Method::HEAD {
+        if self.head().method == Method::HEAD {
             return Ok(());
         }
         if self.line.output.capacity() == 0 {

@@ -1,8 +1,9 @@
 //! Reloading: all of a configuration or nothing of it, and no call notices.
 
 use crate::harness::eventually;
-use crate::harness::gateway::{Gateway, KEY};
-use crate::harness::messages::{call, list, start_discovered};
+use crate::harness::gateway::{Gateway, KEY, OTHER_KEY};
+use crate::harness::http::Client;
+use crate::harness::messages::{call, list, modern, request, start_discovered};
 use crate::harness::peer::{Peer, Sdk};
 use crate::harness::recorder::{Recorder, Reply, Speaks, TOOL};
 use std::sync::Arc;
@@ -44,6 +45,31 @@ async fn servers_come_and_go_while_calls_to_another_go_on() {
     assert!(answered >= 8, "only {answered} calls were made");
     assert_eq!(ledger.len(), answered, "calls that the server saw, and that were answered");
     assert!(ledger.values().all(|times| times == 1), "a call was sent twice: {ledger:?}");
+}
+
+/// Connections send the same head with every call, and what was decided of it is remembered: not beyond a reload.
+#[tokio::test]
+async fn what_is_no_longer_allowed_is_refused_on_connections_that_are_open() {
+    let server = Recorder::start(Speaks::Modern, &[TOOL]).await;
+    let servers = |id: &str| format!("servers:\n  {id}: {{url: \"{}\", era: modern}}", server.url());
+    let gateway = start_discovered(&servers("s")).await;
+    let ask = async |client: &mut Client, key: &str| {
+        let body = request("1", "tools/call", r#""name":"say","arguments":{},"#);
+        client.post("/mcp/s", &modern(key, "tools/call", Some("say")), body.as_bytes()).await.unwrap().status
+    };
+    let (mut removed, mut kept) = (gateway.client().await, gateway.client().await);
+    for _ in 0..3 {
+        assert_eq!((ask(&mut removed, KEY).await, ask(&mut kept, OTHER_KEY).await), (200, 200));
+    }
+    gateway.reconfigure(&format!("keys: [{{id: other, key: {OTHER_KEY}}}]\n{}", servers("t")));
+    gateway.process.signal("HUP");
+    for (client, key, refused) in [(&mut removed, KEY, 401), (&mut kept, OTHER_KEY, 404)] {
+        let began = Instant::now();
+        while ask(client, key).await != refused {
+            assert!(began.elapsed() < Duration::from_secs(10), "no {refused}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 #[tokio::test]
