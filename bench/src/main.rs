@@ -39,7 +39,7 @@ usage: bench COMMAND [FLAG VALUE ...]
              WISHES: [--goals] [--strict] [--gate RATIO] [--rest-gate RATIO] [--svg FILE] [--record]
   stub       --listen ADDR [--sse] [--tools N]
   load       --url URL [--key K] [--tool T] [--seconds S] [--pid N,N] [--label L] [--json]
-             [--shape modern|legacy|plain|named|list|file] [--text-bytes N] [--answer-bytes N]
+             [--shape modern|traced|legacy|plain|named|list|file] [--text-bytes N] [--answer-bytes N]
              [--connections N] [--rate N] | --sse [--streams N]
   await      --url URL [--status N] [--seconds S]
   free-port  [--count N]";

@@ -16,6 +16,7 @@ pub const NGINX_LEGACY: &str = "nginx, legacy session";
 pub const NGINX_FILE: &str = "nginx, a file of this size";
 pub const HAPROXY: &str = "haproxy";
 pub const ONE_SERVER: &str = "tollbridge, one server";
+pub const TRACED: &str = "tollbridge, one server, each head another";
 pub const AGGREGATED: &str = "tollbridge, all servers as one";
 pub const LEGACY: &str = "tollbridge, legacy session";
 pub const REST_PLAIN: &str = "tollbridge, REST plain";

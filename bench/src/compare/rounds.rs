@@ -11,7 +11,7 @@ use crate::load::request::Shape;
 use crate::measurement::Scenario::{Calls, CallsOverSse, Events, List};
 use crate::outcome::{
     AGGREGATED, DIRECT, HAPROXY, LEGACY, LIST, NGINX, NGINX_FILE, NGINX_LEGACY, ONE_SERVER, Outcome, REST_NAMED,
-    REST_PLAIN, TOLLBRIDGE,
+    REST_PLAIN, TOLLBRIDGE, TRACED,
 };
 
 /// Enough for calls; streams get proxies of their own.
@@ -128,6 +128,7 @@ impl Scene<'_> {
         if let Some(Tollbridge { door, .. }) = &stage.tollbridge {
             rows.extend([
                 call(ONE_SERVER, door, "/mcp/stub", Shape::Modern, "echo").against(NGINX),
+                call(TRACED, door, "/mcp/stub", Shape::Traced, "echo").against(NGINX),
                 call(AGGREGATED, door, "/mcp", Shape::Modern, "stub__echo").against(NGINX),
                 call(REST_PLAIN, door, "/mcp/stub/tools/echo", Shape::Plain, "echo").against(NGINX),
                 call(REST_NAMED, door, "/llmrouter/mcp/tools/call", Shape::Named, "stub__echo").against(NGINX),

@@ -19,6 +19,8 @@ pub const LEGACY: &str = "2025-11-25";
 pub enum Shape {
     /// `tools/call` of 2026-07-28.
     Modern,
+    /// The same, each with a trace of its own in its head.
+    Traced,
     /// `tools/call` of 2025-11-25, in a session that the connection opens first.
     Legacy,
     /// REST: the body is the arguments.
@@ -63,10 +65,8 @@ impl Template {
     pub fn request(&self, ticket: &Ticket, session: Option<&str>) -> String {
         let tool = &self.tool;
         let (fields, body) = match self.shape {
-            Shape::Modern => (
-                format!("{BOTH}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"),
-                self.call(ticket, MODERN_META),
-            ),
+            Shape::Modern => (modern_fields(tool), self.call(ticket, MODERN_META)),
+            Shape::Traced => (modern_fields(tool) + &trace(ticket), self.call(ticket, MODERN_META)),
             Shape::Legacy => (legacy_fields(session), self.call(ticket, "")),
             Shape::Plain => ("Accept: application/json\r\n".to_owned(), self.arguments(ticket)),
             Shape::Named => (
@@ -144,6 +144,16 @@ fn list(id: &str, meta: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{"_meta":{{{meta}}}}}}}"#)
 }
 
+fn modern_fields(tool: &str) -> String {
+    format!("{BOTH}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n")
+}
+
+/// W3C Trace Context, 3.2.
+fn trace(ticket: &Ticket) -> String {
+    let digits = ticket.nonce.trim_matches('"');
+    format!("traceparent: 00-{digits}{digits}-{digits}-01\r\n")
+}
+
 fn legacy_fields(session: Option<&str>) -> String {
     let session = session.map(|session| format!("Mcp-Session-Id: {session}\r\n")).unwrap_or_default();
     format!("{BOTH}MCP-Protocol-Version: {LEGACY}\r\n{session}")
@@ -155,12 +165,13 @@ impl FromStr for Shape {
     fn from_str(word: &str) -> Result<Self> {
         Ok(match word {
             "modern" => Self::Modern,
+            "traced" => Self::Traced,
             "legacy" => Self::Legacy,
             "plain" => Self::Plain,
             "named" => Self::Named,
             "list" => Self::List,
             "file" => Self::File,
-            _ => bail!("say modern, legacy, plain, named, list or file"),
+            _ => bail!("say modern, traced, legacy, plain, named, list or file"),
         })
     }
 }

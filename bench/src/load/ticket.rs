@@ -34,7 +34,7 @@ impl Ticket {
             ensure!(json.len() == expected, "an answer of {} bytes, not {expected}: {}", json.len(), excerpt(json));
         }
         match template.shape {
-            Shape::Modern | Shape::Legacy => self.judge_response(json),
+            Shape::Modern | Shape::Traced | Shape::Legacy => self.judge_response(json),
             Shape::Plain | Shape::Named => Ok(self.is_right(contains(json, self.nonce.trim_matches('"').as_bytes()))),
             Shape::List => self.judge_list(json),
             Shape::File => Ok(Verdict::Right),
