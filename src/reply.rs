@@ -97,6 +97,7 @@ pub fn rejected(rejection: &Rejection, era: Era) -> Refusal {
         Rejection::ContentType => (415, ErrorCode::InvalidRequest.code(), "content_type"),
         Rejection::NotAcceptable => (406, ErrorCode::InvalidRequest.code(), "not_acceptable"),
         Rejection::BodyTooLarge { .. } => (413, ErrorCode::InvalidRequest.code(), "body_too_large"),
+        Rejection::BodyMalformed => (400, ErrorCode::InvalidRequest.code(), "body_malformed"),
         Rejection::BodyTooSlow => (408, ErrorCode::InvalidRequest.code(), "body_too_slow"),
         Rejection::Overloaded => (503, OVERLOADED, "overloaded"),
         Rejection::Invalid(Invalid::Json(_)) => (400, ErrorCode::ParseError.code(), "json"),

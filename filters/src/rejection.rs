@@ -36,6 +36,8 @@ pub enum Rejection {
     // The body.
     #[error("the body is larger than {bytes_max} bytes")]
     BodyTooLarge { bytes_max: usize },
+    #[error("the body's chunks are not those of HTTP/1.1")]
+    BodyMalformed,
     #[error("the body did not arrive in time")]
     BodyTooSlow,
     #[error("the gateway holds as many bodies as it may; try again in a moment")]

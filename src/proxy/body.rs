@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::EXPECT;
 use pingora::prelude::fast_timeout::fast_timeout;
+use pingora::{ErrorType, Result};
 use tollbridge_filters::rejection::Rejection;
 
 /// The body, or why there is none. `Err` is a connection that broke.
@@ -28,6 +29,8 @@ pub(super) async fn read(
     }
     let collected = collect(caller, limits.body_bytes, share);
     match fast_timeout(limits.body_timeout, collected).await {
+        // Nothing can be read behind it; it can be answered all the same.
+        Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => Ok(Err(Rejection::BodyMalformed)),
         Ok(collected) => collected,
         Err(_) => Ok(Err(Rejection::BodyTooSlow)),
     }

@@ -70,6 +70,9 @@ impl Proxy {
                 handled => handled.map(drop),
             }
         };
+        if handled.is_err() {
+            exchange.has_gone();
+        }
         exchange.finish(&caller);
         drop(exchange);
         match caller {

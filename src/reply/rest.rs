@@ -335,6 +335,7 @@ fn rejected(rejection: &Rejection) -> (u16, &'static str) {
         Rejection::ContentType => (415, "unsupported_media_type"),
         Rejection::NotAcceptable => (406, "not_acceptable"),
         Rejection::BodyTooLarge { .. } => (413, "request_too_large"),
+        Rejection::BodyMalformed => (400, "bad_request"),
         Rejection::BodyTooSlow => (408, "request_timeout"),
         Rejection::Overloaded => (503, "overloaded"),
         Rejection::Invalid(_) => (400, "invalid_json"),
