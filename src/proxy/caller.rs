@@ -27,6 +27,8 @@ pub(super) enum Caller<'c> {
 /// The head of an answer.
 pub(super) struct Head {
     pub(super) status: u16,
+    /// No other request follows on this connection.
+    pub(super) is_last: bool,
     pub(super) length: Length,
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -47,8 +49,6 @@ impl Caller<'_> {
         }
     }
 
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self {
     /// What was decided of this same head before, on this connection.
     pub(super) fn recall(&mut self, live: &Arc<Live>, snapshot: &Arc<Snapshot>) -> Option<Admission> {
         match self {
@@ -71,6 +71,8 @@ impl Caller<'_> {
         }
     }
 
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
             Caller::Own(asked) => asked.client(),
             Caller::Pingora(session) => session.client_addr().and_then(|addr| addr.as_inet()).copied(),
         }
@@ -139,6 +141,9 @@ impl Caller<'_> {
 
     /// Writes the head of the answer, which may be all of it.
     pub(super) async fn answer(&mut self, head: Head, is_whole: bool) -> Result<()> {
+        if head.is_last {
+            self.is_last();
+        }
         match self {
             Caller::Own(asked) => asked.begin(&head, is_whole).await,
             Caller::Pingora(session) => {

@@ -155,7 +155,7 @@ fn head(exchange: &mut Exchange, status: u16, length: Length, cache: HeaderValue
     let mut fields = Vec::with_capacity(FIELDS);
     fields.push((CACHE_CONTROL, cache));
     fields.push((REQUEST_ID.clone(), exchange.name.clone()));
-    Head { status, length, fields }
+    Head { status, is_last: exchange.is_draining(), length, fields }
 }
 
 /// The head of an answer that is the gateway's own, whatever it is made of.

@@ -136,6 +136,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the gateway ends, and with it the connection.
+    pub(super) fn is_draining(&self) -> bool {
+        self.gateway.lifecycle.is_draining()
+    }
+
     /// The client went, or was cut.
     pub fn has_gone(&mut self) {
         if self.outcome == "ok" {

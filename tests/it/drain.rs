@@ -48,6 +48,7 @@ async fn a_call_under_way_is_answered_before_the_end() {
     assert_eq!(late.header("connection"), Some("close"), "{:?}", late.headers);
 
     let answer = under_way.await.unwrap().expect("the answer of the call under way");
+    assert_eq!(answer.header("connection"), Some("close"), "{:?}", answer.headers);
     assert_eq!(answer.json()["result"]["content"][0]["text"], "waited 1500", "{}", answer.text());
     let status = end(&mut gateway.process, 3).await;
     assert_eq!(status.code(), Some(0), "{}", gateway.log());
