@@ -16,6 +16,7 @@ use head::{Bad, Head, Reading};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use pingora::prelude::fast_timeout::fast_timeout;
+use pingora::protocols::l4::ext::get_tcp_info;
 use pingora::protocols::{Stream, UniqueIDType};
 use pingora::{Error, ErrorType, OrErr, Result};
 use std::cell::RefCell;
@@ -23,11 +24,11 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep};
 
 /// What is read at once.
 const ROOM: usize = 4 * 1024;
@@ -38,6 +39,16 @@ const COPIED_BYTES_MAX: usize = 2 * 1024;
 
 /// How much of what follows a request is read before that is answered.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How often it is looked whether a client is still there that has sent more than that.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Of a connection that the client has closed, or reset (Linux, `tcp_states.h`).
+const CLOSE: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+
+/// Reads of what nobody wants any more.
+const THROWN_AWAY_READS_MAX: usize = 16;
 
 /// How long a goodbye may take.
 const GOODBYE_LAST: Duration = Duration::from_secs(1);
@@ -57,6 +68,9 @@ pub(super) struct Line {
     input: BytesMut,
     /// What is written and was not sent.
     output: BytesMut,
+    /// The last head, and what was decided of it.
+    last: Option<Arc<Reading>>,
+    decided: Option<Decided>,
     /// How much of the input is known to be no whole head.
     seen: usize,
     room: usize,
@@ -68,9 +82,6 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) enum Over {
     /// The client has gone, or took too long.
-    /// The last head, and what was decided of it.
-    last: Option<Arc<Reading>>,
-    decided: Option<Decided>,
     Quiet,
     TooLarge,
     Malformed,
@@ -104,6 +115,9 @@ impl Line {
         let mut due = Instant::now() + if has_begun { head } else { idle };
         (self.seen, self.room) = (0, ROOM);
         loop {
+            if head::skip_empty_lines(&mut self.input) > 0 {
+                self.seen = 0;
+            }
             if has_begun && head::may_end(&self.input, self.seen) {
                 if let Some(head) = Head::take(&mut self.input, self.last.as_ref())? {
                     return Ok(Asked::new(self, head));
@@ -172,7 +186,14 @@ impl Line {
     /// Sends what is written, and two pieces behind it.
     async fn send(&mut self, piece: &[u8], behind: &[u8]) -> io::Result<()> {
         if piece.is_empty() && behind.is_empty() {
-            self.stream.write_all(&self.output).await?;
+            // Whoever waits for the client meanwhile may stop, and begin again.
+            while !self.output.is_empty() {
+                match self.stream.write(&self.output).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    written if written == self.output.len() => self.output.clear(),
+                    written => self.output.advance(written),
+                }
+            }
         } else {
             let mut pieces = [&self.output, piece, behind].map(IoSlice::new);
             let mut left = pieces.as_mut_slice();
@@ -198,7 +219,23 @@ impl Line {
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         self.output.put_slice(head.as_bytes());
         // Whoever has gone gets nothing.
-        let _ = tokio::time::timeout(GOODBYE_LAST, self.send(b"", b"")).await;
+        let said = async {
+            if self.send(b"", b"").await.is_ok() && self.stream.shutdown().await.is_ok() {
+                self.throw_away().await;
+            }
+        };
+        let _ = tokio::time::timeout(GOODBYE_LAST, said).await;
+    }
+
+    /// What comes and is not read when a connection is closed resets it, and the last answer may be lost with
+    /// that (RFC 9112, 9.6).
+    async fn throw_away(&mut self) {
+        for _ in 0..THROWN_AWAY_READS_MAX {
+            self.input.clear();
+            if !matches!(self.read().await, Ok(1..)) {
+                return;
+            }
+        }
     }
 
     pub(super) async fn close(mut self) {
@@ -368,7 +405,10 @@ impl<'l> Asked<'l> {
                 return;
             }
         }
-        std::future::pending().await
+        // What it sent before it went is not read, and would be in the way of its end.
+        while !get_tcp_info(self.socket()).is_ok_and(|info| matches!(info.tcpi_state, CLOSE | CLOSE_WAIT)) {
+            sleep(LOOK).await;
+        }
     }
 
     /// Whether the connection can be used for another request.

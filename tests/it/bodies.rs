@@ -1,5 +1,6 @@
 //! Bodies of every size and framing, and what a client gets that breaks a limit.
 
+use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::http::{Client, exchange};
 use crate::harness::messages::{META, call, call_head, modern, start_discovered};
@@ -104,6 +105,37 @@ async fn a_short_body_may_be_too_large() {
     let answer = gateway.client().await.post_chunked("/mcp", &headers(), &body, 2 * KIB).await.unwrap();
     assert_eq!(answer.status, 413, "{}", answer.text());
     assert!(recorder.calls().is_empty(), "it went upstream");
+}
+
+/// With a word, and with the end of the connection: nobody knows where the next request would begin.
+#[tokio::test]
+async fn chunks_that_are_none_are_refused() {
+    let (recorder, gateway) = behind("").await;
+    let trailers = format!("0\r\nX: {}\r\n{}", "y".repeat(8 * KIB - 4), "Z: z\r\n".repeat(KIB));
+    for chunks in ["zz\r\n", "5 \r\nhello\r\n", "5\nhello", "5\r\nhello!\r\n", "fffffffffffffffff\r\n", &trailers] {
+        let mut client = gateway.client().await;
+        client.send((head("Transfer-Encoding: chunked\r\n") + chunks).as_bytes()).await.unwrap();
+        let answer = client.response().await.unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (400, Some("close")), "{chunks:.20}");
+        assert!(client.closes(Duration::from_secs(5)).await, "{chunks:.20}");
+    }
+    assert!(recorder.calls().is_empty(), "it went upstream");
+    let counted = gateway.sample("tollbridge_rejections_total{reason=\"body_malformed\"}").await;
+    assert_eq!(counted, 6.0, "they are counted as what they are");
+}
+
+/// Also where it has sent other requests before it went, more than are read in advance.
+#[tokio::test]
+async fn a_client_that_goes_is_noticed_behind_what_it_has_sent() {
+    let (recorder, gateway) = behind("").await;
+    recorder.hangs("tools/call");
+    let mut client = gateway.client().await;
+    let body = sized(Name::First, "rec__say", KIB);
+    let request = [head(&format!("Content-Length: {}\r\n", body.len())).as_bytes(), &body].concat();
+    client.send(&request.repeat(70)).await.unwrap();
+    eventually("the first of them is on its way", 5, || async { recorder.calls().first().map(drop) }).await;
+    drop(client);
+    eventually("it is given up", 5, || async { gateway.access_log().contains("client_gone").then_some(()) }).await;
 }
 
 /// A refused request's connection serves the next one or ends; it never hangs.

@@ -150,6 +150,17 @@ impl Declared {
     }
 }
 
+/// Takes away empty lines, which may be before a request (RFC 9112, 2.2). Gives how many bytes there were.
+pub(super) fn skip_empty_lines(input: &mut BytesMut) -> usize {
+    let mut rest: &[u8] = input;
+    while let Some(behind) = rest.strip_prefix(b"\r\n").or(rest.strip_prefix(b"\n")) {
+        rest = behind;
+    }
+    let bytes = input.len() - rest.len();
+    input.advance(bytes);
+    bytes
+}
+
 /// Whether the end of a head may be among what has come since so many bytes were there.
 pub(super) fn may_end(input: &[u8], seen: usize) -> bool {
     let new = input.get(seen.saturating_sub(3)..).unwrap_or(input);
@@ -172,7 +183,7 @@ fn check_authority(parts: &Parts) -> Result<(), Malformed> {
     let mut hosts = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let (host, another) = (hosts.next(), hosts.next());
     let target = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    if another.is_some() || host.zip(target).is_some_and(|(host, target)| host != target) {
+    if another.is_some() || host.zip(target).is_some_and(|(host, target)| !host.eq_ignore_ascii_case(target)) {
         return Err(Malformed("it names two hosts"));
     }
     if host.or(target).is_some_and(|authority| authority.contains(&b'@')) {

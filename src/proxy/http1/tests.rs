@@ -1,4 +1,4 @@
-use super::head::{Bad, Head, may_end};
+use super::head::{Bad, Head, may_end, skip_empty_lines};
 use super::{Framing, Rest};
 use crate::framing::Chunk;
 use crate::proxy::caller::{Head as AnswerHead, Length};
@@ -12,6 +12,9 @@ fn read<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Option<(Head, 
     let mut pieces = pieces.into_iter();
     while let Some(piece) = pieces.next() {
         input.extend_from_slice(piece);
+        if skip_empty_lines(&mut input) > 0 {
+            seen = 0;
+        }
         if may_end(&input, seen)
             && let Some(head) = Head::take(&mut input, None)?
         {
@@ -49,6 +52,7 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
         ("a user in the host", post("").replace("Host: a", "Host: u@a")),
         ("a target with a space", post("").replace("/mcp", "/m cp")),
         ("HTTP/2 in clear text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ("a line end that is none before it", format!("\r\r\n{}", post(""))),
         ("no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()),
         ("too many fields", post(&"X: y\r\n".repeat(1100))),
     ];
@@ -75,6 +79,7 @@ fn heads_are_read_however_they_come() {
         ("as many fields as can be allowed", post(&"X: y\r\n".repeat(1000)), Framing::Sized(0), true),
         ("a head as long as can be allowed", post(&format!("X: {}\r\n", "y".repeat(1024 * 1024))), Framing::Sized(0), true),
         ("a whole target", post("").replace("/mcp", "http://a/mcp"), Framing::Sized(0), true),
+        ("a host in other letters", post("").replace("/mcp", "http://A/mcp"), Framing::Sized(0), true),
     ];
     for (what, bytes, body, keeps) in table {
         let behind = b"hello";
@@ -89,11 +94,6 @@ fn heads_are_read_however_they_come() {
     }
 }
 
-fn written(head: &AnswerHead, version: Version, keeps: bool, pieces: &[&'static str]) -> (String, bool) {
-    let mut output = BytesMut::new();
-    let mut rest = Rest::begin(&mut output, head, (&Method::POST, version), keeps);
-    for piece in pieces {
-        let piece = Bytes::from_static(piece.as_bytes());
 #[test]
 fn a_head_is_known_again_only_where_it_is_the_same() {
     let first = post("Content-Length: 12\r\nX: y\r\n");
@@ -144,6 +144,11 @@ fn a_head_is_known_again_only_where_it_is_the_same() {
     assert!(std::sync::Arc::ptr_eq(&again.read, &bare.read) && again.body == Framing::Sized(0) && left == b"hello");
 }
 
+fn written(head: &AnswerHead, version: Version, keeps: bool, pieces: &[&'static str]) -> (String, bool) {
+    let mut output = BytesMut::new();
+    let mut rest = Rest::begin(&mut output, head, (&Method::POST, version), keeps);
+    for piece in pieces {
+        let piece = Bytes::from_static(piece.as_bytes());
         let behind = rest.frame(&mut output, &piece).unwrap();
         output.extend_from_slice(&[&piece, behind].concat());
     }
@@ -157,8 +162,12 @@ fn a_head_is_known_again_only_where_it_is_the_same() {
 
 #[test]
 fn answers_say_where_they_end() {
-    let head =
-        |length| AnswerHead { status: 200, length, fields: vec![(CONTENT_TYPE, HeaderValue::from_static("a/b"))] };
+    let head = |length| AnswerHead {
+        status: 200,
+        is_last: false,
+        length,
+        fields: vec![(CONTENT_TYPE, HeaderValue::from_static("a/b"))],
+    };
     let begin = "HTTP/1.1 200 OK|Content-Type: a/b";
     #[rustfmt::skip]
     let table = [
