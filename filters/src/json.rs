@@ -302,14 +302,20 @@ pub fn unquote(raw: &str) -> Cow<'_, str> {
 
 /// A string as JSON text, with its quotes.
 pub fn quote(text: &str) -> String {
-    if plain::run(text.as_bytes()) < text.len() {
-        return serde_json::Value::from(text).to_string();
-    }
     let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    quoted.push_str(text);
-    quoted.push('"');
+    put_quoted(&mut quoted, text);
     quoted
+}
+
+/// The same, behind what is written already.
+pub fn put_quoted(out: &mut String, text: &str) {
+    if plain::run(text.as_bytes()) < text.len() {
+        out.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    for part in ["\"", text, "\""] {
+        out.push_str(part);
+    }
 }
 
 /// The place of the value under a path of keys; a key that stands twice on the way is an error,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tollbridge_filters::date::rfc3339;
+use tollbridge_filters::json;
 
 /// One exchange.
 pub struct Line<'l> {
@@ -73,13 +74,7 @@ struct Object<'o>(&'o mut String);
 impl Object<'_> {
     fn text(&mut self, key: &str, text: &str) {
         self.0.push_str(key);
-        if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\') {
-            self.0.push('"');
-            self.0.push_str(text);
-            self.0.push('"');
-        } else {
-            self.0.push_str(&tollbridge_filters::json::quote(text));
-        }
+        json::put_quoted(self.0, text);
     }
 
     /// A word of ours.
