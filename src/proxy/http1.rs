@@ -68,7 +68,7 @@ pub(super) struct Line {
     input: BytesMut,
     /// What is written and was not sent.
     output: BytesMut,
-    /// The last head, and what was decided of it.
+    /// The last head, if it can be known again, and what was decided of it.
     last: Option<Arc<Reading>>,
     decided: Option<Decided>,
     /// How much of the input is known to be no whole head.
@@ -261,7 +261,8 @@ impl<'l> Asked<'l> {
         let Head { read, body } = head;
         let keeps = read.keeps;
         if !line.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &read)) {
-            (line.last, line.decided) = (Some(Arc::clone(&read)), None);
+            // What is not known again is not kept: it may be a megabyte.
+            (line.last, line.decided) = (read.is_known().then(|| Arc::clone(&read)), None);
         }
         Asked { line, read, body, keeps, rest: Rest::All, is_held: false, write_timeout: Duration::MAX }
     }

@@ -108,11 +108,16 @@ impl Head {
 }
 
 impl Reading {
+    /// Whether it may be known again.
+    pub(super) fn is_known(&self) -> bool {
+        !self.text.is_empty()
+    }
+
     /// Where this same head ends at the beginning of what has come, and the length that it says now.
     fn again(&self, input: &[u8]) -> Option<(usize, u64)> {
         let digits = self.digits.clone().unwrap_or(self.text.len()..self.text.len());
         let (before, behind) = (self.text.get(..digits.start)?, self.text.get(digits.end..)?);
-        let rest = input.strip_prefix(before).filter(|_| !before.is_empty())?;
+        let rest = input.strip_prefix(before).filter(|_| self.is_known())?;
         if self.digits.is_none() {
             return Some((before.len(), 0));
         }

@@ -137,7 +137,7 @@ fn a_head_is_known_again_only_where_it_is_the_same() {
     for (what, text) in [("chunks", post("Transfer-Encoding: chunked\r\n")), ("a long one", post(&long))] {
         let (known, _) = take(&text, None).unwrap();
         let (again, _) = take(&text, Some(&known)).unwrap();
-        assert!(!std::sync::Arc::ptr_eq(&again.read, &known.read), "{what}");
+        assert!(!std::sync::Arc::ptr_eq(&again.read, &known.read) && !known.read.is_known(), "{what}");
     }
     let (bare, _) = take(&post(""), None).unwrap();
     let (again, left) = take(&format!("{}hello", post("")), Some(&bare)).unwrap();
