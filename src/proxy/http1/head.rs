@@ -30,6 +30,7 @@ pub(super) struct Head {
 /// What a head says, but for the length of the body. Clients of MCP send the same one with each call of a
 /// connection: whoever has read it once need not read it again.
 pub(super) struct Reading {
+    /// As it was read: `Content-Length` counts among its fields, and is that of the first time.
     pub(super) parts: Parts,
     /// Whether another request may follow, as far as the client is concerned.
     pub(super) keeps: bool,
@@ -88,7 +89,6 @@ impl Head {
         for one in parsed.headers.iter() {
             if one.name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()) {
                 declared.take(one.value, place(one.value))?;
-                continue;
             }
             let value = HeaderValue::from_maybe_shared(slice(one.value)).map_err(|_| NONE)?;
             parts.headers.append(name(one.name.as_bytes()).ok_or(NONE)?, value);
@@ -97,9 +97,12 @@ impl Head {
         Head::of(parts, declared, text).map(Some)
     }
 
-    fn of(parts: Parts, declared: Declared, text: Bytes) -> Result<Head, Bad> {
+    fn of(mut parts: Parts, declared: Declared, text: Bytes) -> Result<Head, Bad> {
         check_authority(&parts)?;
         let (body, is_sure) = framing(&parts, &declared)?;
+        if !is_sure {
+            parts.headers.remove(CONTENT_LENGTH);
+        }
         let keeps = is_sure && keeps(&parts);
         let is_known = matches!(body, Framing::Sized(_)) && declared.is_plain() && text.len() <= KNOWN_BYTES_MAX;
         let text = if is_known { text } else { Bytes::new() };

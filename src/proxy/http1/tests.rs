@@ -88,8 +88,9 @@ fn heads_are_read_however_they_come() {
             let (head, left) = read(bytes.chunks(size)).unwrap().unwrap_or_else(|| panic!("{what}, pieces of {size}"));
             assert_eq!((&head.body, head.read.keeps, head.read.parts.uri.path()), (&body, keeps, "/mcp"), "{what}");
             assert_eq!(left, behind, "{what}, pieces of {size}: behind it");
-            // Whoever reads on must not find a length that is another one, or does not count.
-            assert!(!head.read.parts.headers.contains_key(CONTENT_LENGTH), "{what}");
+            // Whoever reads on must not find a length that does not count.
+            let says_length = head.read.parts.headers.contains_key(CONTENT_LENGTH);
+            assert!(!says_length || !matches!(head.body, Framing::Chunked(_)), "{what}");
         }
     }
 }
