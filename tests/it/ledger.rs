@@ -6,7 +6,7 @@ use crate::harness::messages::start_discovered;
 use crate::harness::scaled;
 use crate::harness::source::{Kind, Source, servers};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -72,7 +72,7 @@ async fn run(scale: &Scale) -> (Tally, usize) {
     }
     let conf = format!("discovery: {{start_wait: 10s}}\nlimits: {{heartbeat: 1s}}\n{}", servers(&sources));
     let gateway = start_discovered(&conf).await;
-    let world = Arc::new(World { port: gateway.port, sources, silent: AtomicBool::new(false) });
+    let world = Arc::new(World::new(gateway.port, sources));
     let mut followers = JoinSet::new();
     for number in 0..scale.streams {
         followers.spawn(follow(Arc::clone(&world), wants(number, &world.sources)));

@@ -23,7 +23,7 @@ async fn nobody_notices_an_upgrade() {
     let conf =
         format!("discovery: {{interval: 1h, start_wait: 10s}}\nlimits: {{heartbeat: 1s}}\n{}", servers(&sources));
     let mut gateway = start_discovered(&conf).await;
-    let world = Arc::new(World { port: gateway.port, sources, silent: AtomicBool::new(false) });
+    let world = Arc::new(World::new(gateway.port, sources));
     let mut followers = JoinSet::new();
     for number in 0..20 {
         let wants =

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a stream may take to catch up at the end.
@@ -25,6 +25,8 @@ pub struct World {
     pub sources: Vec<Source>,
     /// No more events are sent.
     pub silent: AtomicBool,
+    /// Streams that went on where they had broken off, so far.
+    pub resumed: AtomicU64,
 }
 
 /// What a client reads.
@@ -61,6 +63,10 @@ impl AddAssign for Tally {
 }
 
 impl World {
+    pub fn new(port: u16, sources: Vec<Source>) -> World {
+        World { port, sources, silent: AtomicBool::default(), resumed: AtomicU64::default() }
+    }
+
     fn source(&self, name: &str) -> &Source {
         self.sources.iter().find(|source| source.name == name).expect("a known source")
     }
@@ -104,6 +110,7 @@ impl Follower {
             match eventually("the stream is there, or refused", PATIENCE, attach).await {
                 Ok(reader) => {
                     self.tally.resumed += u64::from(last.is_some());
+                    self.world.resumed.fetch_add(u64::from(last.is_some()), Ordering::Relaxed);
                     if self.read(reader, &mut last).await {
                         return true;
                     }

@@ -135,7 +135,7 @@ async fn nobody_notices_that_all_replicas_are_replaced() {
     let balancer = Balancer::start(&stage.ports()).await;
     let restarts = scaled(2, 20);
     let load = Load::start(&[balancer.port], 4).await;
-    let world = Arc::new(World { port: balancer.port, sources, silent: AtomicBool::new(false) });
+    let world = Arc::new(World::new(balancer.port, sources));
     let mut followers = JoinSet::new();
     for number in 0..scaled(6, 30) {
         let wants = [Wants::Several(vec![0, 1]), Wants::One(0), Wants::One(2)][number % 3].clone();
@@ -154,8 +154,10 @@ async fn nobody_notices_that_all_replicas_are_replaced() {
             leads.wait_for(|ports| ports.contains(&port)).await.expect("somebody leads");
             load.has_called(&[balancer.port], Instant::now(), 100).await;
         }
-        // A stream that the last replacement has ended is resumed first.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        eventually("a stream goes on where it broke off", 30, || async {
+            (world.resumed.load(Ordering::Relaxed) > 0).then_some(())
+        })
+        .await;
         is_over.store(true, Ordering::SeqCst);
     };
     let emitting = async {
