@@ -6,7 +6,8 @@
 //! [`proxy`] reads the HTTP/1.1 of clients itself, request after request on a connection; HTTP/2, and everything
 //! while an application is behind the gateway, comes through callbacks, one for each of Pingora's phases. Either
 //! way it asks the filters (crate `tollbridge-filters`, which decides and does nothing else) and gets a `Route`,
-//! one of four lanes:
+//! one of four lanes. Of a head that a connection repeats it knows the decision already, until configuration or
+//! catalog is another.
 //!
 //! - **Answer** ([`answer`]): out of the snapshot, without I/O: `initialize`, `server/discover`,
 //!   `ping`, every list, search; MCP's own and those of the REST surfaces.

@@ -1,5 +1,5 @@
 //! What was decided of a head. Clients repeat theirs with every call of a connection, and who reads the same
-//! head under the same configuration and catalog decides the same: filters have no clock and no memory.
+//! head under the same configuration and catalog decides the same: a head is judged without a clock or a memory.
 
 use crate::gateway::Live;
 use std::sync::{Arc, Weak};
