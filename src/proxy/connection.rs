@@ -31,7 +31,9 @@ impl Proxy {
                 () = &mut closing => return,
             };
             let goes_on = match next {
-                Ok(asked) => self.serve_request(asked).await,
+                // Boxed: what it works in was just given back by another request, and is in the caches, where a
+                // place of its own for each connection would have left them long ago.
+                Ok(asked) => Box::pin(self.serve_request(asked)).await,
                 Err(Over::Quiet) => false,
                 Err(Over::TooLarge) => {
                     line.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
