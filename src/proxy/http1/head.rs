@@ -194,6 +194,9 @@ fn check_authority(parts: &Parts) -> Result<(), Malformed> {
     if another.is_some() || host.zip(target).is_some_and(|(host, target)| !host.eq_ignore_ascii_case(target)) {
         return Err(Malformed("it names two hosts"));
     }
+    if host.is_none() && parts.version > Version::HTTP_10 {
+        return Err(Malformed("it names no host"));
+    }
     if host.or(target).is_some_and(|authority| authority.contains(&b'@')) {
         return Err(Malformed("its host has a user"));
     }

@@ -48,6 +48,8 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
         ("a folded field", post("X: a\r\n b\r\n")),
         ("a NUL in a field", post("X: \0\r\n")),
         ("two hosts", post("Host: b\r\n")),
+        ("no host", post("").replace("Host: a\r\n", "")),
+        ("a host in the target only", post("").replace("Host: a\r\n", "").replace("/mcp", "http://a/mcp")),
         ("another host in the target", post("").replace("/mcp", "http://b/mcp")),
         ("a user in the host", post("").replace("Host: a", "Host: u@a")),
         ("a target with a space", post("").replace("/mcp", "/m cp")),
