@@ -48,10 +48,13 @@ pub enum Scenario {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
+    /// With as many calls in a second over all of them, however many there are.
     Connections,
     Keys,
     Servers,
     Tools,
+    /// One on each connection, at any time.
+    UnderWay,
 }
 
 #[derive(Clone, Deserialize, Serialize)]

@@ -72,7 +72,9 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Connections grow before one gateway, and before nginx: the kernel's share grows for both.
+    /// Connections grow before one gateway, and before nginx, in two ways. At the same rate there is the same to
+    /// do for any number of them. With a call under way on each there is more to do at a time, for any proxy, so
+    /// that is compared with nginx.
     async fn grow_connections(&self, stage: &mut Stage, stub: &str) -> Result<()> {
         let nginx = Nginx::start(self.place, "curve-nginx", stub, CONNECTIONS).await?;
         let setup = Setup { keys: KEYS, opens: None, servers: vec![Server::modern("stub", stub)] };
@@ -80,14 +82,19 @@ impl Scene<'_> {
         let gateway = Tollbridge::start(self.place, "curve-connections", program, &setup).await?;
         let ours = gateway.door.template("/mcp", Shape::Modern, "stub__echo");
         settle(&ours).await?;
-        for size in &self.plan.curves.connections {
-            let connections = u32::try_from(*size)?;
-            let scenario = Scenario::Curve(Axis::Connections);
-            let template = nginx.door.template("/mcp", Shape::Modern, "echo");
-            let row = Row::new(scenario, NGINX, &nginx.door, template, connections);
-            stage.rows.push(row.at(*size).against(NGINX));
-            let row = Row::new(scenario, TOLLBRIDGE, &gateway.door, ours.clone(), connections);
-            stage.rows.push(row.at(*size).against(NGINX));
+        let theirs = nginx.door.template("/mcp", Shape::Modern, "echo");
+        let rows = |axis, size| -> Result<[Row; 2]> {
+            let (scenario, connections) = (Scenario::Curve(axis), u32::try_from(size)?);
+            let nginx = Row::new(scenario, NGINX, &nginx.door, theirs.clone(), connections);
+            let ours = Row::new(scenario, TOLLBRIDGE, &gateway.door, ours.clone(), connections);
+            Ok([nginx.at(size), ours.at(size)])
+        };
+        let curves = &self.plan.curves;
+        for size in &curves.connections {
+            stage.rows.extend(rows(Axis::Connections, *size)?.map(|row| row.per_second(curves.rate)));
+        }
+        for size in &curves.under_way {
+            stage.rows.extend(rows(Axis::UnderWay, *size)?.map(|row| row.against(NGINX)));
         }
         stage.nginx.push(nginx);
         stage.gateways.push(gateway);

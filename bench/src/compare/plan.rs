@@ -44,6 +44,9 @@ pub struct Plan {
 pub struct Curves {
     pub rounds: u32,
     pub connections: Vec<u64>,
+    /// Calls in a second over so many connections: as many as one of them can have.
+    pub rate: f64,
+    pub under_way: Vec<u64>,
     pub keys: Vec<u64>,
     pub servers: Vec<u64>,
     pub tools: Vec<u64>,
@@ -118,7 +121,9 @@ impl Plan {
             sampled: Duration::from_secs(4),
             curves: Curves {
                 rounds: 45,
-                connections: vec![1, 32, 100, 1_000],
+                connections: vec![1, 10, 100, 1_000],
+                rate: 2_000.0,
+                under_way: vec![1, 32, 100, 1_000],
                 keys: vec![1, 100, 1_000, 10_000],
                 servers: vec![1, 10, 100, 1_000],
                 tools: vec![10, 100, 1_000, 10_000],
@@ -144,7 +149,9 @@ impl Plan {
             sampled: Duration::from_millis(600),
             curves: Curves {
                 rounds: 1,
-                connections: vec![1, 32],
+                connections: vec![1, 10],
+                rate: 1_000.0,
+                under_way: vec![1, 32],
                 keys: vec![1, 100],
                 servers: vec![1, 10],
                 tools: vec![10, 100],

@@ -8,7 +8,7 @@ use super::contender::{Door, Haproxy, Nginx, Peer, Server, Setup, Stub, Tollbrid
 use super::row::Row;
 use crate::load::held;
 use crate::load::request::Shape;
-use crate::measurement::Scenario::{Calls, CallsOverSse, Events, List};
+use crate::measurement::Scenario::{Calls, CallsOverSse, Events, FixedRate, List};
 use crate::outcome::{
     AGGREGATED, DIRECT, HAPROXY, LEGACY, LIST, NGINX, NGINX_FILE, NGINX_LEGACY, ONE_SERVER, Outcome, REST_NAMED,
     REST_PLAIN, TOLLBRIDGE, TRACED,
@@ -191,6 +191,6 @@ impl Scene<'_> {
         let Some(rate) = reached.map(|measurement| measurement.found.per_second * SHARE) else { return Vec::new() };
         let wanted = [DIRECT, NGINX, HAPROXY, ONE_SERVER];
         let rows = rows.iter().filter(|row| row.scenario == Calls && wanted.contains(&row.label.as_str()));
-        rows.map(|row| row.clone().per_second(rate)).collect()
+        rows.map(|row| Row { scenario: FixedRate, ..row.clone().per_second(rate) }).collect()
     }
 }

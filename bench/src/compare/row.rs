@@ -12,6 +12,9 @@ use crate::measurement::{Measurement, Scenario};
 use crate::outcome::Outcome;
 use crate::process::Processes;
 
+/// Calls that open a connection, and those behind it, and are not like the ones that follow.
+const FIRST_CALLS: f64 = 2.0;
+
 #[derive(Clone)]
 pub struct Row {
     pub scenario: Scenario,
@@ -41,7 +44,13 @@ impl Row {
 
     /// The same calls at a rate of their own.
     pub fn per_second(self, rate: f64) -> Self {
-        Self { scenario: Scenario::FixedRate, pace: Pace::PerSecond(rate), ..self }
+        Self { pace: Pace::PerSecond(rate), ..self }
+    }
+
+    /// Long enough that no call which counts is among the first on its connection.
+    fn warm_up(&self, at_least: Duration) -> Duration {
+        let Pace::PerSecond(rate) = self.pace else { return at_least };
+        at_least.max(Duration::from_secs_f64(FIRST_CALLS * f64::from(self.connections) / rate))
     }
 
     pub fn is_of_a_proxy(&self, scenario: Scenario) -> bool {
@@ -80,7 +89,8 @@ impl Scene<'_> {
             _ => self.plan.measured,
         };
         self.place.empty_access_logs();
-        let found = load::carry_out(&row.load(self.plan.warm_up, measured, row.processes.clone())).await?;
+        let warm_up = row.warm_up(self.plan.warm_up);
+        let found = load::carry_out(&row.load(warm_up, measured, row.processes.clone())).await?;
         let Row { scenario, label, against, size, .. } = row;
         let place = if *size > 0 { format!(" at {size}") } else { String::new() };
         eprintln!("round {round}, {scenario:?}, {label}{place}: {found}");

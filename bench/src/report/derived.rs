@@ -25,7 +25,7 @@ pub struct Point {
     pub cpu: f64,
     /// The same of nginx, where it was measured, too.
     pub nginx: Option<f64>,
-    /// In multiples of the first point; where nginx was measured, it is the ratio to nginx that is compared.
+    /// In multiples of the first point; of calls under way it is the ratio to nginx that is compared.
     pub over_first: f64,
 }
 
@@ -86,9 +86,13 @@ impl<'o> Derived<'o> {
 
     /// The row that `row` is compared with.
     fn baseline(&self, row: &Measurement) -> Option<&Measurement> {
-        let against = row.against.as_deref()?;
+        self.beside(row, row.against.as_deref()?)
+    }
+
+    /// The same as `row`, of somebody else.
+    fn beside(&self, row: &Measurement, label: &str) -> Option<&Measurement> {
         let same = |other: &&Measurement| other.scenario == row.scenario && other.size == row.size;
-        self.rows.iter().filter(same).find(|other| other.label == against)
+        self.rows.iter().filter(same).find(|other| other.label == label)
     }
 
     /// CPU time by round, in multiples of that of the row that it is compared with, where there is one.
@@ -124,7 +128,7 @@ impl<'o> Derived<'o> {
     }
 
     pub fn curves(&self) -> Vec<Curve> {
-        let axes = [Axis::Servers, Axis::Tools, Axis::Keys, Axis::Connections];
+        let axes = [Axis::Servers, Axis::Tools, Axis::Keys, Axis::Connections, Axis::UnderWay];
         axes.into_iter().map(|axis| self.curve(axis)).filter(|curve| !curve.points.is_empty()).collect()
     }
 
@@ -137,7 +141,7 @@ impl<'o> Derived<'o> {
             Some(Point {
                 size: row.size,
                 cpu: row.found.cpu_us_each?,
-                nginx: self.baseline(row).and_then(|nginx| nginx.found.cpu_us_each),
+                nginx: self.beside(row, NGINX).and_then(|nginx| nginx.found.cpu_us_each),
                 over_first: median(pairs(&self.costs(row), &first, |one, other| one / other).into_values())?,
             })
         };
@@ -158,8 +162,10 @@ impl Curve {
         deviations.max_by(|one, other| one.abs().total_cmp(&other.abs()))
     }
 
-    pub fn is_beside_nginx(&self) -> bool {
-        self.points.iter().any(|point| point.nginx.is_some())
+    /// Whether a call should cost the same all along it. With more calls under way no proxy's does: the fewer
+    /// there are, the more often it has to wake up for each.
+    pub fn should_be_flat(&self) -> bool {
+        self.axis != Axis::UnderWay
     }
 
     pub fn name(&self) -> &'static str {
@@ -168,6 +174,7 @@ impl Curve {
             Axis::Keys => "keys",
             Axis::Servers => "servers",
             Axis::Tools => "tools",
+            Axis::UnderWay => "calls under way",
         }
     }
 }

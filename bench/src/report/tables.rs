@@ -146,7 +146,8 @@ fn curves(derived: &Derived) -> String {
             None => format!("{size}: {cpu:.1}"),
         });
         let points: Vec<String> = points.collect();
-        let deviation = curve.deviation_percent().map_or(NOTHING.to_owned(), |percent| format!("{percent:+.1} %"));
+        let of = if curve.should_be_flat() { "" } else { " of the ratio" };
+        let deviation = curve.deviation_percent().map_or(NOTHING.to_owned(), |percent| format!("{percent:+.1} %{of}"));
         vec![curve.name().to_owned(), points.join("; "), deviation]
     };
     let heads = heads(&["CPU µs/call, as there are more", "number: µs", "farthest from the first"]);
