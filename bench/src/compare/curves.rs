@@ -72,9 +72,9 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Connections grow before one gateway, and before nginx, in two ways. At the same rate there is the same to
-    /// do for any number of them. With a call under way on each there is more to do at a time, for any proxy, so
-    /// that is compared with nginx.
+    /// Connections grow before one gateway, and before nginx, because the kernel's share grows for both. They do
+    /// in two ways: at the same rate, so that there is the same to do for any number of them; and with a call
+    /// under way on each, so that there is more to do at a time.
     async fn grow_connections(&self, stage: &mut Stage, stub: &str) -> Result<()> {
         let nginx = Nginx::start(self.place, "curve-nginx", stub, CONNECTIONS).await?;
         let setup = Setup { keys: KEYS, opens: None, servers: vec![Server::modern("stub", stub)] };
@@ -94,7 +94,7 @@ impl Scene<'_> {
             stage.rows.extend(rows(Axis::Connections, *size)?.map(|row| row.per_second(curves.rate)));
         }
         for size in &curves.under_way {
-            stage.rows.extend(rows(Axis::UnderWay, *size)?.map(|row| row.against(NGINX)));
+            stage.rows.extend(rows(Axis::UnderWay, *size)?);
         }
         stage.nginx.push(nginx);
         stage.gateways.push(gateway);

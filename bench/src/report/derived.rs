@@ -25,7 +25,7 @@ pub struct Point {
     pub cpu: f64,
     /// The same of nginx, where it was measured, too.
     pub nginx: Option<f64>,
-    /// In multiples of the first point; of calls under way it is the ratio to nginx that is compared.
+    /// In multiples of the first point; where nginx was measured, it is the ratio to nginx that is compared.
     pub over_first: f64,
 }
 
@@ -84,9 +84,12 @@ impl<'o> Derived<'o> {
         median(pairs(&rounds(one)?, &rounds(other)?, relation).into_values())
     }
 
-    /// The row that `row` is compared with.
+    /// The row that `row` is compared with; along a curve that is nginx's, if it was measured there.
     fn baseline(&self, row: &Measurement) -> Option<&Measurement> {
-        self.beside(row, row.against.as_deref()?)
+        match row.scenario {
+            Scenario::Curve(_) => self.beside(row, NGINX),
+            _ => self.beside(row, row.against.as_deref()?),
+        }
     }
 
     /// The same as `row`, of somebody else.
@@ -141,7 +144,7 @@ impl<'o> Derived<'o> {
             Some(Point {
                 size: row.size,
                 cpu: row.found.cpu_us_each?,
-                nginx: self.beside(row, NGINX).and_then(|nginx| nginx.found.cpu_us_each),
+                nginx: self.baseline(row).and_then(|nginx| nginx.found.cpu_us_each),
                 over_first: median(pairs(&self.costs(row), &first, |one, other| one / other).into_values())?,
             })
         };
@@ -160,6 +163,10 @@ impl Curve {
     pub fn deviation_percent(&self) -> Option<f64> {
         let deviations = self.points.iter().map(|point| (point.over_first - 1.0) * 100.0);
         deviations.max_by(|one, other| one.abs().total_cmp(&other.abs()))
+    }
+
+    pub fn is_beside_nginx(&self) -> bool {
+        self.points.iter().any(|point| point.nginx.is_some())
     }
 
     /// Whether a call should cost the same all along it. With more calls under way no proxy's does: the fewer

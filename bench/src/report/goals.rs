@@ -41,8 +41,9 @@ pub fn all(outcome: &Outcome) -> Vec<Goal> {
         goals.push(goal(&format!("{what}, of many over of few"), LINEAR, "x", growth));
     }
     for curve in derived.curves().iter().filter(|curve| curve.should_be_flat()) {
+        let over = if curve.is_beside_nginx() { "% of the ratio to nginx" } else { "%" };
         let name = format!("a call, as {} grow", curve.name());
-        goals.push(goal(&name, 10.0, "%", curve.deviation_percent().map(f64::abs)));
+        goals.push(goal(&name, 10.0, over, curve.deviation_percent().map(f64::abs)));
     }
     goals
 }

@@ -146,7 +146,7 @@ fn curves(derived: &Derived) -> String {
             None => format!("{size}: {cpu:.1}"),
         });
         let points: Vec<String> = points.collect();
-        let of = if curve.should_be_flat() { "" } else { " of the ratio" };
+        let of = if curve.is_beside_nginx() { " of the ratio" } else { "" };
         let deviation = curve.deviation_percent().map_or(NOTHING.to_owned(), |percent| format!("{percent:+.1} %{of}"));
         vec![curve.name().to_owned(), points.join("; "), deviation]
     };
