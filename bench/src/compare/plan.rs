@@ -44,7 +44,7 @@ pub struct Plan {
 pub struct Curves {
     pub rounds: u32,
     pub connections: Vec<u64>,
-    /// Calls in a second over so many connections: as many as one of them can have.
+    /// Calls in a second over so many connections: fewer than one of them alone can have.
     pub rate: f64,
     pub under_way: Vec<u64>,
     pub keys: Vec<u64>,

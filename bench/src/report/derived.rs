@@ -169,12 +169,6 @@ impl Curve {
         self.points.iter().any(|point| point.nginx.is_some())
     }
 
-    /// Whether a call should cost the same all along it. With more calls under way no proxy's does: the fewer
-    /// there are, the more often it has to wake up for each.
-    pub fn should_be_flat(&self) -> bool {
-        self.axis != Axis::UnderWay
-    }
-
     pub fn name(&self) -> &'static str {
         match self.axis {
             Axis::Connections => "connections",

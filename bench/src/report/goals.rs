@@ -40,7 +40,7 @@ pub fn all(outcome: &Outcome) -> Vec<Goal> {
         let growth = last.zip(first).filter(|_| each.len() > 1).map(|(last, first)| last / first);
         goals.push(goal(&format!("{what}, of many over of few"), LINEAR, "x", growth));
     }
-    for curve in derived.curves().iter().filter(|curve| curve.should_be_flat()) {
+    for curve in derived.curves() {
         let over = if curve.is_beside_nginx() { "% of the ratio to nginx" } else { "%" };
         let name = format!("a call, as {} grow", curve.name());
         goals.push(goal(&name, 10.0, over, curve.deviation_percent().map(f64::abs)));
