@@ -87,7 +87,7 @@ impl Scene<'_> {
             let (scenario, connections) = (Scenario::Curve(axis), u32::try_from(size)?);
             let nginx = Row::new(scenario, NGINX, &nginx.door, theirs.clone(), connections);
             let ours = Row::new(scenario, TOLLBRIDGE, &gateway.door, ours.clone(), connections);
-            Ok([nginx.at(size), ours.at(size)])
+            Ok([nginx, ours].map(|row| row.at(size).against(NGINX)))
         };
         let curves = &self.plan.curves;
         for size in &curves.connections {

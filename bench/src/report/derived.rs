@@ -84,18 +84,11 @@ impl<'o> Derived<'o> {
         median(pairs(&rounds(one)?, &rounds(other)?, relation).into_values())
     }
 
-    /// The row that `row` is compared with; along a curve that is nginx's, if it was measured there.
+    /// The row that `row` is compared with.
     fn baseline(&self, row: &Measurement) -> Option<&Measurement> {
-        match row.scenario {
-            Scenario::Curve(_) => self.beside(row, NGINX),
-            _ => self.beside(row, row.against.as_deref()?),
-        }
-    }
-
-    /// The same as `row`, of somebody else.
-    fn beside(&self, row: &Measurement, label: &str) -> Option<&Measurement> {
+        let against = row.against.as_deref()?;
         let same = |other: &&Measurement| other.scenario == row.scenario && other.size == row.size;
-        self.rows.iter().filter(same).find(|other| other.label == label)
+        self.rows.iter().filter(same).find(|other| other.label == against)
     }
 
     /// CPU time by round, in multiples of that of the row that it is compared with, where there is one.

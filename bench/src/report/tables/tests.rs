@@ -127,6 +127,10 @@ fn a_curve_is_as_flat_as_its_farthest_point() {
     }
     let curves = Derived::of(&outcome).curves();
     let deviations: Vec<_> = curves.iter().map(|curve| (curve.name(), curve.deviation_percent())).collect();
-    assert_eq!(deviations, [("keys", Some(25.0)), ("calls under way", Some(0.0))], "there the ratio to nginx counts");
+    assert_eq!(
+        deviations,
+        [("keys", Some(25.0)), ("calls under way", Some(0.0))],
+        "with nginx beside, the ratio counts"
+    );
     assert!(plot::svg(&outcome).matches("<polyline").count() == 3, "nginx has a line of its own");
 }
