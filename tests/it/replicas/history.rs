@@ -21,6 +21,10 @@ use tokio::task::JoinSet;
 const SERVERS: u64 = 12;
 const WRITERS: usize = 3;
 
+/// So many changes are left at least when Redis is flushed, so that every writer asks once more: else a replica
+/// finds out when it reads all of it, every 30 s.
+const FLUSHED_BEFORE: usize = 100;
+
 /// A small generator, so that a seed gives the same run of operations.
 struct Random(u64);
 
@@ -41,6 +45,10 @@ struct World {
 }
 
 impl World {
+    fn goes_on_for(&self, operations: usize) -> bool {
+        self.left.load(Ordering::SeqCst) >= operations
+    }
+
     /// Waits until so many more operations have ended, or none is left.
     async fn goes_on(&self, operations: u64) {
         let ended = || self.log.lock().unwrap().len() as u64;
@@ -181,7 +189,7 @@ async fn go_wrong(world: &World, redis: &mut Redis, gateways: &[Gateway], mut ra
         // A hundred faults or so in a run.
         world.goes_on(20 + random.below(scaled(200, 1_200) as u64)).await;
         match random.below(50) {
-            0 => flush_and_restore(redis, gateways).await,
+            0 if world.goes_on_for(FLUSHED_BEFORE) => flush_and_restore(redis, gateways).await,
             1..10 => {
                 redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
                 world.goes_on(random.below(50)).await;
@@ -220,8 +228,7 @@ async fn flush_and_restore(redis: &Redis, gateways: &[Gateway]) {
             (alarmed && generation as f64 == gateway.sample("tollbridge_registry_generation").await)
                 .then_some(generation)
         };
-        // Where nobody writes any more, it shows when Redis is read as a whole: every 30 s.
-        known.push((eventually("it is alarmed, and has saved what it knows", 40, is_saved).await, gateway));
+        known.push((eventually("it is alarmed, and has saved what it knows", 20, is_saved).await, gateway));
     }
     let (_, best) = known.into_iter().max_by_key(|(generation, _)| *generation).expect("a replica");
     let restored = operate(best, &["restore"]);
