@@ -4,6 +4,7 @@
 mod handover;
 mod kept;
 mod opened;
+mod overlap;
 mod place;
 mod redis;
 mod seat;
@@ -18,6 +19,7 @@ pub use share::Whose;
 pub use shared::{BEAT_EVERY, CHANNEL, Shared, follow};
 
 use crate::answer::random;
+use overlap::Overlap;
 use share::Share;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -41,6 +43,8 @@ pub struct Sessions {
     count_max: usize,
     /// What replicas share of them.
     shared: Option<Arc<Shared>>,
+    /// What is told to a process that takes over, or is taken over from.
+    overlap: Arc<Overlap>,
 }
 
 #[derive(Default)]
@@ -54,6 +58,7 @@ struct Shard {
 
 /// The upstream half of one session.
 pub struct Upstreams {
+    key: SessionKey,
     used: Mutex<Instant>,
     servers: Mutex<HashMap<ServerId, Arc<Place>>>,
     /// Requests under way, by their ids as they were sent: what `notifications/cancelled` refers to.
@@ -73,6 +78,7 @@ pub struct Upstreams {
     streams: AtomicUsize,
     /// `None`: it is this process's alone.
     share: Option<Share>,
+    overlap: Arc<Overlap>,
     /// Whether something of it is not kept that should be.
     is_unsaved: AtomicBool,
 }
@@ -88,6 +94,7 @@ impl Sessions {
             max_age: conf.max_age,
             count_max: conf.count / SHARDS + 1,
             shared,
+            overlap: Arc::default(),
         }
     }
 
@@ -101,9 +108,12 @@ impl Sessions {
         self.shared.as_ref().map_or(key, |shared| shared.mark(key))
     }
 
-    /// A session that is not known here may be to other replicas: what is kept of it is asked for, once.
+    /// A session that is not known here may be to other replicas: what is kept of it is asked for, once. Or another
+    /// process serves it as well, because it takes over or is taken over from.
     pub async fn admit(&self, session: &Session) -> Result<(), Rejection> {
-        let Some(shared) = self.shared.as_ref().filter(|_| !session.is_rest()) else { return Ok(()) };
+        let Some(shared) = self.shared.as_ref().filter(|_| !session.is_rest()) else {
+            return self.catch_up(session.key);
+        };
         if self.known(session.key).is_some() {
             return Ok(());
         }
@@ -121,7 +131,10 @@ impl Sessions {
 
     /// The upstream half of a session; begun when it is first asked for.
     pub fn upstreams(&self, session: &Session) -> Arc<Upstreams> {
-        let key = session.key;
+        self.begun(session.key, self.shared.as_ref().filter(|_| !session.is_rest()))
+    }
+
+    fn begun(&self, key: SessionKey, shared: Option<&Arc<Shared>>) -> Arc<Upstreams> {
         let mut shard = self.shard(key);
         if let Some(upstreams) = shard.live.get(&key) {
             *lock(&upstreams.used) = Instant::now();
@@ -130,9 +143,8 @@ impl Sessions {
         if shard.live.len() >= self.count_max {
             shard.displace_idlest();
         }
-        let shared = self.shared.as_ref().filter(|_| !session.is_rest());
         let share = shared.map(|shared| Share { shared: Arc::clone(shared), key });
-        let upstreams = Arc::new(Upstreams::new(share));
+        let upstreams = Arc::new(Upstreams::new(key, share, &self.overlap));
         shard.live.insert(key, Arc::clone(&upstreams));
         upstreams
     }
@@ -149,6 +161,9 @@ impl Sessions {
             upstreams.take_in(shared.end(*key).await.map_err(|why| shared::unavailable(&why))?);
         }
         self.end_here(session.key);
+        if upstreams.share.is_none() {
+            self.overlap.tell_ended(session.key);
+        }
         Ok(upstreams)
     }
 
@@ -168,6 +183,7 @@ impl Sessions {
     /// Lets go of what nobody has used for long. The sessions stay good: what they need upstream is
     /// opened again when they come back.
     pub fn sweep(&self) -> Vec<Arc<Upstreams>> {
+        self.end_overlap();
         let mut idle = Vec::new();
         for shard in &self.shards {
             let mut shard = lock(shard);
@@ -199,8 +215,9 @@ impl Shard {
 }
 
 impl Upstreams {
-    fn new(share: Option<Share>) -> Upstreams {
+    fn new(key: SessionKey, share: Option<Share>, overlap: &Arc<Overlap>) -> Upstreams {
         Upstreams {
+            key,
             used: Mutex::new(Instant::now()),
             servers: Mutex::default(),
             under_way: Mutex::default(),
@@ -212,6 +229,7 @@ impl Upstreams {
             broken: Mutex::default(),
             streams: AtomicUsize::new(0),
             share,
+            overlap: Arc::clone(overlap),
             is_unsaved: AtomicBool::new(false),
         }
     }
@@ -266,6 +284,7 @@ impl Upstreams {
 
     pub fn set_level(&self, level: &str) {
         *lock(&self.level) = Some(level.to_owned());
+        self.tell();
     }
 
     pub fn level(&self) -> Option<String> {
@@ -282,11 +301,13 @@ impl Upstreams {
         if self.may_subscribe(uri) {
             lock(&self.unsubscribed).remove(uri);
             lock(&self.subscribed).insert(uri.to_owned(), server.clone());
+            self.tell();
         }
     }
 
     pub fn unsubscribe(&self, uri: &str) {
         lock(&self.subscribed).remove(uri);
+        self.tell();
     }
 
     /// Who was asked to tell of a resource.

@@ -9,6 +9,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 pub type Nonce = [u8; 24];
 
 /// The keys: the first seals, all open, so that keys can be rotated.
+#[derive(Clone)]
 pub struct Sealer {
     ciphers: Vec<XChaCha20Poly1305>,
 }

@@ -194,7 +194,7 @@ impl Signals {
         lifecycle.handed_over.store(true, Ordering::Relaxed);
         lifecycle.proceed(Stage::Draining);
         self.gateway.store.release().await;
-        self.sessions.hand_over();
+        self.sessions.hand_over(true);
     }
 }
 

@@ -104,9 +104,10 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    pub(super) fn take_over(&self) {
+    /// `both_serve`: for how long the process before this one may go on, if it does.
+    pub(super) fn take_over(&self, both_serve: Option<Duration>) {
         let Some(file) = &self.file else { return };
-        match self.gateway.sessions.take_over(file, &self.gateway.live().filters.sealer) {
+        match self.gateway.sessions.take_over(file, &self.gateway.live().filters.sealer, both_serve) {
             Ok(0) => {}
             Ok(sessions) => tracing::info!(sessions, "sessions were taken over"),
             Err(why) => {
@@ -115,9 +116,10 @@ impl Handover {
         }
     }
 
-    pub(super) fn hand_over(&self) {
+    /// `both_serve`: whether the process after this one is there already.
+    pub(super) fn hand_over(&self, both_serve: bool) {
         let Some(file) = &self.file else { return };
-        if let Err(why) = self.gateway.sessions.hand_over(file, &self.gateway.live().filters.sealer) {
+        if let Err(why) = self.gateway.sessions.hand_over(file, &self.gateway.live().filters.sealer, both_serve) {
             tracing::warn!(file = %file.display(), %why, "sessions could not be handed over; their clients begin anew");
         }
     }

@@ -3,16 +3,14 @@
 //! know nothing of what was done in them. What replicas share needs no handing on.
 
 use super::kept::KeptOpened;
-use super::{Place, Sessions, Upstreams, lock};
+use super::{Sessions, Upstreams, lock};
 use crate::answer::random;
 use crate::clock;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tollbridge_filters::names::ServerId;
 use tollbridge_filters::seal::{Binding, Sealer};
@@ -30,7 +28,7 @@ struct Handover {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     key: SessionKey,
     level: Option<String>,
     /// URIs and servers.
@@ -40,8 +38,11 @@ struct Kept {
 }
 
 impl Sessions {
-    /// Writes everything for the next process, readable by nobody else.
-    pub fn hand_over(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
+    /// Writes everything for the next process, readable by nobody else. `both_serve`: and goes on serving beside it.
+    pub fn hand_over(&self, file: &Path, sealer: &Sealer, both_serve: bool) -> io::Result<()> {
+        if both_serve {
+            self.overlap_before(file, sealer)?;
+        }
         let plain = serde_json::to_vec(&self.handover())?;
         let sealed = sealer.seal(&BOUND_TO, &random(|nonce| nonce), &plain);
         let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
@@ -51,8 +52,12 @@ impl Sessions {
         fs::rename(unfinished, file)
     }
 
-    /// Takes over what the process before this one has left, once. Nothing is there after a crash.
-    pub fn take_over(&self, file: &Path, sealer: &Sealer) -> io::Result<usize> {
+    /// Takes over what the process before this one has left, once. Nothing is there after a crash. `both_serve`: for
+    /// how long that process may still serve.
+    pub fn take_over(&self, file: &Path, sealer: &Sealer, both_serve: Option<Duration>) -> io::Result<usize> {
+        if let Some(lasts) = both_serve {
+            self.overlap_after(file, sealer, lasts);
+        }
         let sealed = match fs::read_to_string(file) {
             Ok(sealed) => sealed,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -68,7 +73,7 @@ impl Sessions {
         for shard in &self.shards {
             let shard = lock(shard);
             let own = shard.live.iter().filter(|(_, upstreams)| upstreams.share.is_none());
-            sessions.extend(own.map(|(key, upstreams)| upstreams.kept(*key)));
+            sessions.extend(own.map(|(_, upstreams)| upstreams.kept()));
             ended.extend(shard.ended.iter().map(|(key, since)| (*key, since.elapsed().as_secs())));
         }
         Handover { written: clock::now(), sessions, ended }
@@ -86,36 +91,37 @@ impl Sessions {
         }
         let count = handover.sessions.len();
         for kept in handover.sessions {
-            let key = kept.key;
-            self.shard(key).live.insert(key, Arc::new(Upstreams::restored(kept)));
+            self.begun(kept.key, None).catch_up(kept);
         }
         count
     }
 }
 
 impl Upstreams {
-    fn kept(&self, key: SessionKey) -> Kept {
+    pub(super) fn kept(&self) -> Kept {
         let opened = self
             .servers()
             .into_iter()
             .filter_map(|(server, place)| Some((server.to_string(), KeptOpened::of(&place.opened()?))));
         let opened = opened.collect();
         let subscribed = lock(&self.subscribed).iter().map(|(uri, at)| (uri.clone(), at.to_string())).collect();
-        Kept { key, level: self.level(), subscribed, opened }
+        Kept { key: self.key, level: self.level(), subscribed, opened }
     }
 
-    fn restored(kept: Kept) -> Upstreams {
-        let upstreams = Upstreams::new(None);
+    /// Takes in what another process knows of the session. What was opened here stays, as does what was lost here.
+    pub(super) fn catch_up(&self, kept: Kept) {
         let server = |text: &str| ServerId::derive(text).ok();
-        let opened: HashMap<_, _> = kept
-            .opened
-            .into_iter()
-            .filter_map(|(at, opened)| Some((server(&at)?, Arc::new(Place::holding(opened.restored())))))
-            .collect();
-        *lock(&upstreams.servers) = opened;
-        *lock(&upstreams.level) = kept.level;
+        for (at, opened) in kept.opened {
+            let (Some(place), opened) = (server(&at).map(|server| self.at(&server)), opened.restored()) else {
+                continue;
+            };
+            if place.opened().is_none() && place.lost() != Some(opened.mark) {
+                place.put(opened);
+                self.news.send_modify(|news| news.opened += 1);
+            }
+        }
+        *lock(&self.level) = kept.level;
         let subscribed = kept.subscribed.into_iter().filter_map(|(uri, at)| Some((uri, server(&at)?)));
-        *lock(&upstreams.subscribed) = subscribed.collect();
-        upstreams
+        *lock(&self.subscribed) = subscribed.collect();
     }
 }

@@ -16,10 +16,6 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn holding(opened: Opened) -> Place {
-        Place { opened: Mutex::new(Some(opened)), ..Place::default() }
-    }
-
     /// Waits while others open it.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await

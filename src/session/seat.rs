@@ -124,6 +124,7 @@ impl Upstreams {
     /// Tells the stream that a session was opened with a server, and waits until that is listened to: what
     /// the server says before that nobody would hear.
     pub async fn has_opened(&self, server: &ServerId, is_read_elsewhere: bool) {
+        self.tell();
         let mut has_reader = is_read_elsewhere;
         self.news.send_modify(|news| {
             news.opened += 1;

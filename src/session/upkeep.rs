@@ -120,7 +120,7 @@ impl Sessions {
         let keys = shared.idle(idle, ORPHANS_MAX).await.unwrap_or_default();
         let share = |key| Share { shared: Arc::clone(shared), key };
         let orphans = keys.into_iter().filter(|key| self.known(*key).is_none());
-        orphans.map(|key| Arc::new(Upstreams::new(Some(share(key))))).collect()
+        orphans.map(|key| Arc::new(Upstreams::new(key, Some(share(key)), &self.overlap))).collect()
     }
 
     fn all_shared(&self) -> Vec<(SessionKey, Arc<Upstreams>)> {

@@ -3,10 +3,10 @@
 use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::http::Client;
 use crate::harness::ledger::{Tally, Wants, World, follow};
-use crate::harness::messages::{call, legacy_call, start_discovered};
+use crate::harness::messages::{call, legacy, legacy_call, legacy_request, start_discovered};
 use crate::harness::reader::open_session;
-use crate::harness::scaled;
 use crate::harness::source::{Kind, Source, servers};
+use crate::harness::{eventually, scaled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -117,7 +117,7 @@ async fn sessions_outlive_a_restart() {
         legacy_call(&mut client, "/mcp", KEY, session, "s__say", "{}").await.unwrap().status
     };
     assert_eq!(say(gateway.port, &session).await, 200);
-    let lines = crate::harness::messages::legacy(KEY, Some(&ended));
+    let lines = legacy(KEY, Some(&ended));
     assert_eq!(gateway.client().await.request("DELETE", "/mcp", &lines).await.unwrap().status, 200);
     gateway.process.signal("TERM");
     gateway.ended(25).await;
@@ -128,16 +128,81 @@ async fn sessions_outlive_a_restart() {
     assert_eq!(source.sessions(), before, "the call went on in the session that the server knows");
 }
 
+/// For some seconds both processes serve. What one of them opens at a server the other goes on with, and what
+/// ends at one of them has ended at both.
+#[tokio::test]
+async fn a_session_is_the_same_at_both_processes() {
+    let source = Source::start("s", Kind::Resumable, 0).await;
+    let server = format!("servers:\n  s: {{url: \"{}\", era: legacy, health: {{interval: 1h}}}}", source.url());
+    let mut gateway = start_discovered(&format!("discovery: {{interval: 1h, start_wait: 10s}}\n{server}")).await;
+    let port = gateway.port;
+    let begin = async || open_session(port, "/mcp", KEY).await.unwrap();
+    let (early, late, ended) = (begin().await, begin().await, begin().await);
+    // Connections that the first process keeps: its next answer on each is its last.
+    let mut before = Vec::new();
+    for _ in 0..3 {
+        let mut client = gateway.client().await;
+        let lines = legacy(KEY, Some(&early));
+        let ping = legacy_request("1", "ping", "{}");
+        assert_eq!(client.post("/mcp", &lines, ping.as_bytes()).await.unwrap().status, 200);
+        before.push(client);
+    }
+    let next = gateway.succeed();
+    let handing_over = || async { gateway.log().contains("handing over").then_some(()) };
+    eventually("the first process hands over", 20, handing_over).await;
+    eventually("both serve", 20, || async { after(port, &early).await }).await;
+    let sessions = source.sessions();
+
+    assert_eq!(say(&mut before.pop().unwrap(), &early).await.unwrap(), (200, true), "by the first process");
+    assert_eq!(source.sessions(), sessions + 1, "it was opened there");
+    assert_eq!(say(&mut after(port, &early).await.unwrap(), &early).await.unwrap(), (200, false));
+    assert_eq!(source.sessions(), sessions + 1, "the second process goes on in what the first one has opened");
+
+    assert_eq!(say(&mut after(port, &late).await.unwrap(), &late).await.unwrap(), (200, false));
+    assert_eq!(source.sessions(), sessions + 2, "it was opened there");
+    assert_eq!(say(&mut before.pop().unwrap(), &late).await.unwrap(), (200, true), "by the first process");
+    assert_eq!(source.sessions(), sessions + 2, "and the first one goes on in what the second one has opened");
+
+    let lines = legacy(KEY, Some(&ended));
+    let answer = before.pop().unwrap().request("DELETE", "/mcp", &lines).await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "by the first process");
+    assert_eq!(say(&mut after(port, &early).await.unwrap(), &ended).await.unwrap().0, 404);
+
+    gateway.ended(30).await;
+    gateway.process = next;
+    for session in [&early, &late] {
+        assert_eq!(say(&mut gateway.client().await, session).await.unwrap(), (200, false));
+    }
+    assert_eq!(source.sessions(), sessions + 2);
+}
+
+/// The status of a call, and whether it is the last one on its connection.
+async fn say(client: &mut Client, session: &str) -> Option<(u16, bool)> {
+    let answer = legacy_call(client, "/mcp", KEY, session, "s__say", "{}").await.ok()?;
+    Some((answer.status, answer.header("connection") == Some("close")))
+}
+
+/// A connection to the second process: the one that does not end after an answer.
+async fn after(port: u16, session: &str) -> Option<Client> {
+    for _ in 0..100 {
+        let mut client = Client::connect(port).await.ok()?;
+        let lines = legacy(KEY, Some(session));
+        let ping = legacy_request("1", "ping", "{}");
+        let answer = client.post("/mcp", &lines, ping.as_bytes()).await.ok()?;
+        if answer.status == 200 && answer.header("connection") != Some("close") {
+            return Some(client);
+        }
+    }
+    None
+}
+
 /// Nobody is there to take over, so nothing happens.
 #[tokio::test]
 async fn a_successor_must_be_there() {
     let source = Source::start("s", Kind::Modern, 0).await;
     let mut gateway = Gateway::start(&servers(std::slice::from_ref(&source))).await;
     gateway.process.signal("QUIT");
-    crate::harness::eventually("it says so", 5, || async {
-        gateway.log().contains("nobody waits to take over").then_some(())
-    })
-    .await;
+    eventually("it says so", 5, || async { gateway.log().contains("nobody waits to take over").then_some(()) }).await;
     assert_eq!(call(&mut gateway.client().await, "/mcp", "s__say", "{}").await.unwrap().status, 200);
     assert!(gateway.process.ended().is_none());
 }
