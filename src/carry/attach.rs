@@ -57,6 +57,10 @@ pub async fn attach<D: Downstream>(
         }
     }
     let resumes = headers.contains_key(LAST_EVENT_ID);
+    // In another session with the server the rest would be that of another stream.
+    if resumes && upstreams.opened_anywhere(server, |_| true).await.is_none() {
+        return Err(Stop::Rejected(Rejection::SessionNotFound));
+    }
     let tags = if mark.is_some() { Tags::Session } else { Tags::Nothing };
     One { gateway, attach, upstreams: &upstreams, headers, resumes, tags, may_stay }.hold(server, down, trace).await
 }

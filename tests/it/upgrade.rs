@@ -4,7 +4,7 @@ use crate::harness::gateway::{Gateway, KEY};
 use crate::harness::http::Client;
 use crate::harness::ledger::{Tally, Wants, World, follow};
 use crate::harness::messages::{call, legacy, legacy_call, legacy_request, start_discovered};
-use crate::harness::reader::open_session;
+use crate::harness::reader::{Reader, open_session};
 use crate::harness::source::{Kind, Source, servers};
 use crate::harness::{eventually, scaled};
 use std::sync::Arc;
@@ -194,6 +194,31 @@ async fn after(port: u16, session: &str) -> Option<Client> {
         }
     }
     None
+}
+
+/// An event is one of a session with a server. Where that session is not known any more, a stream from there on
+/// would leave out what the client takes for read.
+#[tokio::test]
+async fn a_stream_does_not_go_on_in_another_session() {
+    let source = Source::start("s", Kind::Resumable, 0).await;
+    let mut gateway =
+        start_discovered(&format!("discovery: {{start_wait: 10s}}\n{}", servers(std::slice::from_ref(&source)))).await;
+    for path in ["/mcp/s", "/mcp"] {
+        let session = open_session(gateway.port, path, KEY).await.unwrap();
+        let mut client = gateway.client().await;
+        let tool = if path == "/mcp" { "s__say" } else { "say" };
+        let answer = legacy_call(&mut client, path, KEY, &session, tool, "{}").await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let mut stream = Reader::attach(gateway.port, path, KEY, &session, None).await.unwrap();
+        source.emit();
+        let last = stream.message().await.id;
+        assert!(last.is_some());
+        let sessions = source.sessions();
+        gateway.restart().await;
+        let refused = Reader::attach(gateway.port, path, KEY, &session, last.as_deref()).await.err().unwrap();
+        assert_eq!(refused.status, 404, "{path}: {}", refused.text());
+        assert_eq!(source.sessions(), sessions, "no other session was opened");
+    }
 }
 
 /// Nobody is there to take over, so nothing happens.
