@@ -12,6 +12,7 @@ mod head;
 mod health;
 mod idle;
 mod lean;
+mod line;
 mod link;
 pub mod plain;
 mod pool;

@@ -5,6 +5,7 @@ use super::connections;
 use super::endpoint::Endpoint;
 use super::head::Head;
 use super::lean::Lean;
+use super::line::Trial;
 use super::response::ResponseHead;
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
@@ -16,7 +17,6 @@ use pingora::upstreams::peer::HttpPeer;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Below the keep-alive of the common servers (Node and uvicorn close after 5 s), so that a
 /// connection is given up by us before the server closes it under a request.
@@ -35,8 +35,8 @@ pub enum Fault {
 
 pub struct Link {
     wire: Wire,
-    /// Held by a new connection until it has brought an answer.
-    unproven: Option<OwnedSemaphorePermit>,
+    /// Until the answer comes, where the line wants to know when it does.
+    trial: Option<Trial>,
 }
 
 enum Wire {
@@ -44,6 +44,7 @@ enum Wire {
         lean: Box<Lean>,
         /// What its connection is kept under.
         key: u64,
+        is_tls: bool,
     },
     /// HTTP/2, or what TLS settles on.
     Negotiated(Box<Shared>),
@@ -59,13 +60,13 @@ impl Link {
     /// Sends a message over a connection, once there is one.
     pub async fn send(endpoint: &Endpoint, head: &Head<'_>, body: Bytes) -> Result<Link, Fault> {
         if endpoint.is_one() {
-            let (stream, unproven) = connections::take(endpoint).await.map_err(not_sent)?;
+            let (stream, trial) = connections::take(endpoint).await.map_err(not_sent)?;
             let lean = within(endpoint, Lean::send(stream, head, &body)).await?;
-            let wire = Wire::Lean { lean: Box::new(lean), key: endpoint.key() };
-            return Ok(Link { wire, unproven });
+            let wire = Wire::Lean { lean: Box::new(lean), key: endpoint.key(), is_tls: endpoint.is_tls() };
+            return Ok(Link { wire, trial });
         }
         let shared = Box::pin(Shared::send(endpoint, head, body)).await?;
-        Ok(Link { wire: Wire::Negotiated(shared), unproven: None })
+        Ok(Link { wire: Wire::Negotiated(shared), trial: None })
     }
 
     /// Waits for the head of the answer.
@@ -74,7 +75,9 @@ impl Link {
             Wire::Lean { lean, .. } => lean.answer().await?,
             Wire::Negotiated(shared) => Box::pin(shared.answer()).await?,
         };
-        self.unproven = None;
+        if let Some(trial) = self.trial.take() {
+            trial.answered();
+        }
         Ok(head)
     }
 
@@ -119,10 +122,10 @@ impl Link {
     pub async fn close(self) {
         let idle = IDLE_MAX.min(self.peer_keep_alive());
         match self.wire {
-            Wire::Lean { lean, key } => {
+            Wire::Lean { lean, key, is_tls } => {
                 let stream = lean.finish().await;
                 if let Some(stream) = stream.filter(|_| !idle.is_zero()) {
-                    connections::keep(key, stream, idle);
+                    connections::keep(key, stream, is_tls, idle);
                 }
             }
             Wire::Negotiated(shared) => Box::pin(shared.close(idle)).await,
