@@ -314,6 +314,19 @@ impl Conversation<'_> {
             let late = Failure { outcome: Outcome::NotSent, ..timed_out(&pool.server.id, deadline) };
             return Err(Interrupted::Stop(Stop::Failed(late)));
         }
+        down.may_send().await.map_err(|gone| Interrupted::Stop(gone.into()))?;
+        let mut link = self.write(pool, endpoint, session, deadline).await?;
+        self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
+        Ok(link)
+    }
+
+    async fn write(
+        &self,
+        pool: &Pool,
+        endpoint: &InFlight,
+        session: Option<&crate::session::Opened>,
+        deadline: &Deadline,
+    ) -> Result<Link, Interrupted> {
         let fields = Fields {
             // The REST dialect knows nothing of MCP's headers.
             era: if self.path.is_some() { Era::Legacy } else { self.carry.era },
@@ -325,15 +338,14 @@ impl Conversation<'_> {
         };
         let path = self.path.as_deref().unwrap_or(&endpoint.path);
         let head = Head { verb: "POST", server: &pool.server, endpoint, path, fields, body_bytes: self.body.len() };
-        down.may_send().await.map_err(|gone| Interrupted::Stop(gone.into()))?;
         let sent = Link::send(endpoint, &head, self.body.clone());
-        let Ok(sent) = tokio::time::timeout_at(deadline.at().into(), sent).await else {
-            pool.slow(endpoint);
-            return Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))));
-        };
-        let mut link = sent?;
-        self.await_answer(pool, endpoint, &mut link, down, deadline).await?;
-        Ok(link)
+        match tokio::time::timeout_at(deadline.at().into(), sent).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => {
+                pool.slow(endpoint);
+                Err(Interrupted::Stop(Stop::Failed(timed_out(&pool.server.id, deadline))))
+            }
+        }
     }
 
     /// Whoever waits for long beside others that answer is looked at; the client may go meanwhile.

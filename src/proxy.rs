@@ -195,8 +195,10 @@ impl Proxy {
                 Err(rejection) => Err(head_only(rejection)),
             },
         };
-        let routed = self.admitted(routed).await;
-        self.follow(caller, exchange, snapshot, routed).await
+        match self.admitted(routed).await {
+            Ok(Route::Carry(carry)) if carry.calling.is_none() => self.carry(caller, exchange, &carry).await,
+            routed => Box::pin(self.follow(caller, exchange, snapshot, routed)).await,
+        }
     }
 
     /// A session that is not known here may be known to other replicas, or have ended at one of them.
@@ -234,7 +236,7 @@ impl Proxy {
         match routed {
             Ok(Route::Answer(answer)) => Box::pin(self.answer(caller, exchange, snapshot, &answer)).await,
             Ok(Route::Carry(carry)) => match &carry.calling {
-                None => self.carry(caller, exchange, &carry).await,
+                None => Box::pin(self.carry(caller, exchange, &carry)).await,
                 Some(calling) => Box::pin(self.call(caller, exchange, snapshot, &carry, calling)).await,
             },
             Ok(Route::Attach(attach)) => Box::pin(self.attach(caller, exchange, &attach)).await,

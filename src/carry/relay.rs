@@ -36,18 +36,26 @@ fn counts(failure: &Failure) -> bool {
     !matches!(failure.reason, Reason::Overloaded { status: 429, .. } | Reason::Stopping)
 }
 
-fn read_head(link: &Link) -> (AnswerHead, Form) {
-    let field = |name| link.head().and_then(|head| head.value(name));
-    let content_type = field(CONTENT_TYPE).unwrap_or_else(|| HeaderValue::from_static(""));
-    let media = content_type.to_str().unwrap_or_default();
-    let form = match media {
-        _ if is_media(media, "application/json") => Form::Json,
-        _ if is_media(media, "text/event-stream") => Form::Events,
+fn status_of(link: &Link) -> u16 {
+    link.head().map_or(502, |head| head.status)
+}
+
+fn form_of(link: &Link) -> Form {
+    match link.head().and_then(|head| head.text(CONTENT_TYPE)).unwrap_or_default() {
+        media if is_media(media, "application/json") => Form::Json,
+        media if is_media(media, "text/event-stream") => Form::Events,
         _ => Form::Other,
-    };
-    let length = link.head().and_then(|head| head.text(CONTENT_LENGTH)?.parse().ok());
-    let status = link.head().map_or(502, |head| head.status);
-    (AnswerHead { status, content_type, content_length: length, retry_after: field(RETRY_AFTER) }, form)
+    }
+}
+
+fn head_of(link: &Link) -> AnswerHead {
+    let field = |name| link.head().and_then(|head| head.value(name));
+    AnswerHead {
+        status: status_of(link),
+        content_type: field(CONTENT_TYPE).unwrap_or_else(|| HeaderValue::from_static("")),
+        content_length: link.head().and_then(|head| head.text(CONTENT_LENGTH)?.parse().ok()),
+        retry_after: field(RETRY_AFTER),
+    }
 }
 
 /// What an answer is the answer to.
@@ -88,38 +96,46 @@ pub(super) struct Relay<'r, D> {
 }
 
 impl<D: Downstream> Relay<'_, D> {
-    pub(super) async fn run(mut self) -> Result<(), Stop> {
-        let done = self.answer().await;
+    /// No `async fn`: on the way of every call, that would have room twice for what it is given.
+    pub(super) fn run(self) -> impl Future<Output = Result<(), Stop>> {
+        let mut relay = self;
+        async move {
+            let done = relay.answer().await;
+            relay.judge(&done);
+            relay.link.close().await;
+            done
+        }
+    }
+
+    /// What the answer says of the endpoint.
+    fn judge(&self, done: &Result<(), Stop>) {
         if self.trace.broken_off {
             self.pool.failed(self.endpoint);
         } else if done.is_ok() && self.trace.status < 500 {
             self.endpoint.health.answered();
-        } else if matches!(&done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
+        } else if matches!(done, Err(Stop::Failed(failure) | Stop::Broken(failure)) if counts(failure)) {
             self.pool.failed(self.endpoint);
         }
         if self.trace.status == 429 {
             let after = self.link.head().and_then(|head| head.text(RETRY_AFTER));
             self.pool.overloaded(self.endpoint, after);
         }
-        self.link.close().await;
-        done
     }
 
     async fn answer(&mut self) -> Result<(), Stop> {
-        let (head, form) = read_head(&self.link);
-        self.trace.status = head.status;
+        self.trace.status = status_of(&self.link);
         let encoding = self.link.head().and_then(|head| head.value(CONTENT_ENCODING));
         let encoded = encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-        match (head.status, form) {
+        match (self.trace.status, form_of(&self.link)) {
             _ if encoded => Err(self.bad_reply("it is encoded although identity was asked for")),
-            (200, Form::Events) => Box::pin(self.events(head)).await,
-            (200, Form::Json) => self.json(head).await,
-            (_, form) => Box::pin(self.refused(head, form)).await,
+            (200, Form::Events) => Box::pin(self.events(head_of(&self.link))).await,
+            (200, Form::Json) => self.json().await,
+            (_, form) => Box::pin(self.refused(head_of(&self.link), form)).await,
         }
     }
 
     /// A JSON answer: held while it is small and incomplete, then handed on.
-    async fn json(&mut self, head: AnswerHead) -> Result<(), Stop> {
+    async fn json(&mut self) -> Result<(), Stop> {
         let mut outline = Outline::default();
         let mut held = Vec::new();
         let mut bytes = 0;
@@ -140,9 +156,9 @@ impl<D: Downstream> Relay<'_, D> {
         if complete && !outline.is_answer() || outline.is_broken() {
             return Err(self.bad_reply(NO_ANSWER));
         }
-        self.down
-            .begin(AnswerHead { content_length: head.content_length.or(complete.then_some(bytes as u64)), ..head })
-            .await?;
+        let head = head_of(&self.link);
+        let content_length = head.content_length.or(complete.then_some(bytes as u64));
+        self.down.begin(AnswerHead { content_length, ..head }).await?;
         for chunk in held {
             self.pass(chunk).await?;
         }

@@ -46,10 +46,14 @@ impl Tagger {
 }
 
 pub(super) struct Tagged<'d, D> {
-    /// `None`: nothing is to be tagged.
-    tagger: Option<Tagger>,
-    form: Form,
+    /// `None`: nothing is to be tagged, as with most calls; they should not have room for it.
+    tagging: Option<Box<Tagging>>,
     down: &'d mut D,
+}
+
+struct Tagging {
+    tagger: Tagger,
+    form: Form,
 }
 
 enum Form {
@@ -60,35 +64,17 @@ enum Form {
     Json(AnswerHead, Vec<u8>),
 }
 
-impl<D: Downstream> Tagged<'_, D> {
+impl<D> Tagged<'_, D> {
     pub(super) fn new(tagger: Option<Tagger>, down: &mut D) -> Tagged<'_, D> {
-        Tagged { tagger, form: Form::AsItCame, down }
-    }
-
-    /// What cannot be held cannot be tagged. The client hears why; for the server it has gone.
-    async fn give_up(&mut self, error: Bytes) -> Result<(), Gone> {
-        match std::mem::replace(&mut self.form, Form::AsItCame) {
-            Form::Json(head, _) => {
-                self.down.begin(AnswerHead { content_length: Some(error.len() as u64), ..head }).await?;
-                self.down.chunk(error).await?;
-            }
-            Form::Events(_) | Form::AsItCame => {
-                let event = Event::message(String::from_utf8_lossy(&error)).write();
-                self.down.chunk(event.into()).await?;
-            }
-        }
-        self.down.end().await?;
-        Err(Gone)
+        let tagging = |tagger| Box::new(Tagging { tagger, form: Form::AsItCame });
+        Tagged { tagging: tagger.map(tagging), down }
     }
 }
 
-impl<D: Downstream> Downstream for Tagged<'_, D> {
-    async fn begin(&mut self, head: AnswerHead) -> Result<(), Gone> {
-        let Some(tagger) = &self.tagger else {
-            return self.down.begin(head).await;
-        };
+impl Tagging {
+    async fn begin<D: Downstream>(&mut self, head: AnswerHead, down: &mut D) -> Result<(), Gone> {
         let media = media_type(head.content_type.to_str().unwrap_or_default());
-        match (tagger.tags, media.as_str()) {
+        match (self.tagger.tags, media.as_str()) {
             (Tags::Session | Tags::Tasks, "text/event-stream") => self.form = Form::Events(Events::default()),
             (Tags::Tasks, "application/json") => {
                 self.form = Form::Json(head, Vec::new());
@@ -97,19 +83,14 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
             // A legacy answer in JSON brings no request of the server's.
             _ => {}
         }
-        self.down.begin(head).await
+        down.begin(head).await
     }
 
-    async fn chunk(&mut self, chunk: Bytes) -> Result<(), Gone> {
-        let Some(tagger) = &self.tagger else {
-            return self.down.chunk(chunk).await;
-        };
+    async fn chunk<D: Downstream>(&mut self, chunk: Bytes, down: &mut D) -> Result<(), Gone> {
+        let tagger = &self.tagger;
         match &mut self.form {
-            Form::AsItCame => self.down.chunk(chunk).await,
-            Form::Json(_, body) if body.len() + chunk.len() > tagger.bytes_max => {
-                let error = tagger.too_large();
-                self.give_up(error).await
-            }
+            Form::AsItCame => down.chunk(chunk).await,
+            Form::Json(_, body) if body.len() + chunk.len() > tagger.bytes_max => self.give_up(down).await,
             Form::Json(_, body) => {
                 body.extend_from_slice(&chunk);
                 Ok(())
@@ -117,29 +98,69 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
             Form::Events(events) => match events.push(&chunk, tagger.bytes_max) {
                 Ok(complete) => {
                     for event in complete {
-                        self.down.chunk(tagger.event(event).write().into()).await?;
+                        down.chunk(tagger.event(event).write().into()).await?;
                     }
                     Ok(())
                 }
-                Err(_) => {
-                    let error = tagger.too_large();
-                    self.give_up(error).await
-                }
+                Err(_) => self.give_up(down).await,
             },
         }
     }
 
-    async fn end(&mut self) -> Result<(), Gone> {
-        let form = std::mem::replace(&mut self.form, Form::AsItCame);
-        if let (Form::Json(head, body), Some(tagger)) = (form, &self.tagger) {
+    /// What cannot be held cannot be tagged. The client hears why; for the server it has gone.
+    async fn give_up<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
+        let error = self.tagger.too_large();
+        match std::mem::replace(&mut self.form, Form::AsItCame) {
+            Form::Json(head, _) => {
+                down.begin(AnswerHead { content_length: Some(error.len() as u64), ..head }).await?;
+                down.chunk(error).await?;
+            }
+            Form::Events(_) | Form::AsItCame => {
+                let event = Event::message(String::from_utf8_lossy(&error)).write();
+                down.chunk(event.into()).await?;
+            }
+        }
+        down.end().await?;
+        Err(Gone)
+    }
+
+    async fn end<D: Downstream>(&mut self, down: &mut D) -> Result<(), Gone> {
+        if let Form::Json(head, body) = std::mem::replace(&mut self.form, Form::AsItCame) {
+            let tagger = &self.tagger;
             let body = match std::str::from_utf8(&body) {
                 Ok(text) => Bytes::from(tags::tag(tagger.tags, &tagger.server, text).into_owned()),
                 Err(_) => Bytes::from(body),
             };
-            self.down.begin(AnswerHead { content_length: Some(body.len() as u64), ..head }).await?;
-            self.down.chunk(body).await?;
+            down.begin(AnswerHead { content_length: Some(body.len() as u64), ..head }).await?;
+            down.chunk(body).await?;
         }
-        self.down.end().await
+        down.end().await
+    }
+}
+
+impl<D: Downstream> Downstream for Tagged<'_, D> {
+    fn begin(&mut self, head: AnswerHead) -> impl Future<Output = Result<(), Gone>> {
+        let Tagged { tagging, down } = self;
+        async move {
+            match tagging {
+                None => down.begin(head).await,
+                Some(tagging) => Box::pin(tagging.begin(head, *down)).await,
+            }
+        }
+    }
+
+    async fn chunk(&mut self, chunk: Bytes) -> Result<(), Gone> {
+        match &mut self.tagging {
+            None => self.down.chunk(chunk).await,
+            Some(tagging) => Box::pin(tagging.chunk(chunk, self.down)).await,
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), Gone> {
+        match &mut self.tagging {
+            None => self.down.end().await,
+            Some(tagging) => Box::pin(tagging.end(self.down)).await,
+        }
     }
 
     async fn may_send(&mut self) -> Result<(), Gone> {
@@ -152,13 +173,14 @@ impl<D: Downstream> Downstream for Tagged<'_, D> {
 
     fn hold(&mut self) {
         // What is tagged may be half an event, which is not written.
-        if self.tagger.is_none() {
+        if self.tagging.is_none() {
             self.down.hold();
         }
     }
 
     fn keeps_halves(&self) -> bool {
-        matches!(self.form, Form::Events(_)) || self.down.keeps_halves()
+        let is_reading = self.tagging.as_ref().is_some_and(|tagging| matches!(tagging.form, Form::Events(_)));
+        is_reading || self.down.keeps_halves()
     }
 
     async fn beat(&mut self) -> Result<(), Gone> {

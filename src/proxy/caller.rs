@@ -20,7 +20,7 @@ use tollbridge_filters::Admission;
 use tollbridge_filters::catalog::Snapshot;
 
 pub(super) enum Caller<'c> {
-    Own(Box<Asked<'c>>),
+    Own(Asked<'c>),
     Pingora(&'c mut Session),
 }
 

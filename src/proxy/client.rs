@@ -217,9 +217,9 @@ impl Client<'_, '_> {
 }
 
 impl Downstream for Client<'_, '_> {
-    async fn begin(&mut self, answer: AnswerHead) -> std::result::Result<(), Gone> {
+    fn begin(&mut self, answer: AnswerHead) -> impl Future<Output = std::result::Result<(), Gone>> {
         let head = self.head(answer);
-        self.caller.answer(head, false).await.map_err(|_| Gone)
+        async move { self.caller.answer(head, false).await.map_err(|_| Gone) }
     }
 
     async fn chunk(&mut self, chunk: Bytes) -> std::result::Result<(), Gone> {

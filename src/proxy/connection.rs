@@ -54,7 +54,7 @@ impl Proxy {
     /// Whether another request may follow.
     async fn serve_request(&self, asked: Asked<'_>) -> bool {
         let mut exchange = Exchange::begin(&self.gateway);
-        let mut caller = Caller::Own(Box::new(asked));
+        let mut caller = Caller::Own(asked);
         // An application that comes behind the gateway is not to be reached on this connection.
         self.begin(&mut caller, &mut exchange, !self.may_pass());
         let handled = if caller.head().method == Method::CONNECT {

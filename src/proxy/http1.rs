@@ -398,7 +398,8 @@ impl<'l> Asked<'l> {
 
     /// Ends when the client has gone. A next request that comes early waits its turn.
     pub(super) async fn gone(&mut self) {
-        if self.flush().await.is_err() {
+        // Boxed: what is nearly never held back should not have room wherever a client is waited for.
+        if !self.line.output.is_empty() && Box::pin(self.flush()).await.is_err() {
             return;
         }
         while self.line.input.len() < AHEAD_BYTES_MAX {
