@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 /// Connections of a thread to one endpoint that have not brought an answer yet: at first, and at least.
 const UNPROVEN: usize = 8;
 
-/// A server that answers on a new connection as soon as on another, or nearly, is not one that accepts slowly. Then
-/// each such answer lets one more be made at a time, so that twice as many are with each round.
+/// A server that answers on a new connection as soon as on another, or nearly, is not one that accepts slowly. While
+/// others wait each such answer lets one more be made at a time, so that twice as many are with each round.
 const NEARLY: u32 = 2;
+const UNPROVEN_MAX: usize = 256;
 
 /// A line that will take longer than about so many looks, by what moved since the last one, is no use: the work
 /// itself takes long. Then some leave it and connect, and with each look twice as many.
@@ -129,7 +130,7 @@ impl Line {
             match self.look(served, leaving) {
                 Look::Nobody => return,
                 Look::Moves => leaving = UNPROVEN,
-                Look::Stands => leaving *= 2,
+                Look::Stands => leaving = leaving.saturating_mul(2),
             }
         }
     }
@@ -177,10 +178,10 @@ impl State {
         };
         if !is_first {
             self.usual = Some((usual * 7 + took) / 8);
-        } else if took <= usual * NEARLY {
-            self.room += 1;
-        } else {
+        } else if took > usual * NEARLY {
             self.room = UNPROVEN;
+        } else if !self.waiting.is_empty() {
+            self.room = (self.room + 1).min(UNPROVEN_MAX);
         }
     }
 }
@@ -213,6 +214,7 @@ mod tests {
     #[test]
     fn who_answers_on_new_connections_as_soon_as_on_others_gets_more() {
         let mut state = State::default();
+        state.waiting.push_back(oneshot::channel().0);
         state.learn(USUAL, true);
         assert_eq!(state.room, UNPROVEN, "nothing is known yet");
         state.learn(USUAL, false);
@@ -220,6 +222,8 @@ mod tests {
         assert_eq!(state.room, 2 * UNPROVEN);
         state.learn(USUAL * (NEARLY + 1), true);
         assert_eq!(state.room, UNPROVEN, "it accepts slowly");
+        (0..2 * UNPROVEN_MAX).for_each(|_| state.learn(USUAL, true));
+        assert_eq!(state.room, UNPROVEN_MAX);
     }
 
     /// A turn of somebody who has gone is the next one's.
