@@ -41,7 +41,8 @@ fn status_of(link: &Link) -> u16 {
 }
 
 fn form_of(link: &Link) -> Form {
-    match link.head().and_then(|head| head.text(CONTENT_TYPE)).unwrap_or_default() {
+    let media = link.head().and_then(|head| head.text(CONTENT_TYPE)).filter(|media| media.is_ascii());
+    match media.unwrap_or_default() {
         media if is_media(media, "application/json") => Form::Json,
         media if is_media(media, "text/event-stream") => Form::Events,
         _ => Form::Other,
