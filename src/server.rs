@@ -27,11 +27,7 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use upgrade::{Handover, Meeting};
-
-/// How long the process before this one may take to end when its time is up.
-const LEAVE: Duration = Duration::from_secs(5);
 
 /// How the process comes to its listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +61,10 @@ pub fn run(conf: Conf, file: Option<PathBuf>, start: Start) -> Result<()> {
     let gateway = Arc::new(Gateway::new(conf, store).context("the access log cannot be opened")?);
     count_panics(&gateway);
     let sessions = Handover { gateway: Arc::clone(&gateway), file: left };
-    sessions.take_over(matches!(start, Start::TakeOver(_)).then_some(drain.exit + LEAVE));
+    if let Start::TakeOver(before) = start {
+        sessions.begin_beside(before);
+    }
+    sessions.take_over();
     add_services(&mut server, &gateway, file)?;
     queue::start(&gateway)?;
     let phases = server.watch_execution_phase();
@@ -77,7 +76,7 @@ pub fn run(conf: Conf, file: Option<PathBuf>, start: Start) -> Result<()> {
     Lifecycle::follow(&gateway, phases).context("no thread for the end")?;
     gateway.lifecycle.wait_until_drained(drain.exit);
     if !gateway.lifecycle.is_handed_over() {
-        sessions.hand_over(false);
+        sessions.hand_over();
     }
     Ok(())
 }

@@ -40,7 +40,10 @@ impl Upkeep {
 
     /// In the background: servers may take their time, and reloads must not wait for them.
     pub(super) fn sweep(&self) {
-        self.close(self.gateway.sessions.sweep());
+        // What seems idle here the process that has taken over may be using.
+        if !self.gateway.lifecycle.is_handed_over() {
+            self.close(self.gateway.sessions.sweep());
+        }
     }
 
     fn close(&self, idle: Vec<Arc<Upstreams>>) {

@@ -194,7 +194,8 @@ impl Signals {
         lifecycle.handed_over.store(true, Ordering::Relaxed);
         lifecycle.proceed(Stage::Draining);
         self.gateway.store.release().await;
-        self.sessions.hand_over(true);
+        self.sessions.go_on_beside();
+        self.sessions.hand_over();
     }
 }
 

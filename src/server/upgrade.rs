@@ -104,10 +104,16 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// `both_serve`: for how long the process before this one may go on, if it does.
-    pub(super) fn take_over(&self, both_serve: Option<Duration>) {
+    /// The process `before` goes on for a while.
+    pub(super) fn begin_beside(&self, before: i32) {
+        if let Some(file) = &self.file {
+            self.gateway.sessions.overlap_after(file, &self.gateway.live().filters.sealer, before);
+        }
+    }
+
+    pub(super) fn take_over(&self) {
         let Some(file) = &self.file else { return };
-        match self.gateway.sessions.take_over(file, &self.gateway.live().filters.sealer, both_serve) {
+        match self.gateway.sessions.take_over(file, &self.gateway.live().filters.sealer) {
             Ok(0) => {}
             Ok(sessions) => tracing::info!(sessions, "sessions were taken over"),
             Err(why) => {
@@ -116,10 +122,17 @@ impl Handover {
         }
     }
 
-    /// `both_serve`: whether the process after this one is there already.
-    pub(super) fn hand_over(&self, both_serve: bool) {
+    /// This process goes on for a while beside the next one.
+    pub(super) fn go_on_beside(&self) {
         let Some(file) = &self.file else { return };
-        if let Err(why) = self.gateway.sessions.hand_over(file, &self.gateway.live().filters.sealer, both_serve) {
+        if let Err(why) = self.gateway.sessions.overlap_before(file, &self.gateway.live().filters.sealer) {
+            tracing::warn!(file = %file.display(), %why, "what changes in sessions from now on cannot be told");
+        }
+    }
+
+    pub(super) fn hand_over(&self) {
+        let Some(file) = &self.file else { return };
+        if let Err(why) = self.gateway.sessions.hand_over(file, &self.gateway.live().filters.sealer) {
             tracing::warn!(file = %file.display(), %why, "sessions could not be handed over; their clients begin anew");
         }
     }

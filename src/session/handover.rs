@@ -22,13 +22,13 @@ const BOUND_TO: Binding<'static> = Binding { purpose: "handover", principal: "",
 struct Handover {
     /// Seconds since 1970.
     written: u64,
-    sessions: Vec<Kept>,
+    sessions: Vec<KeptSession>,
     /// Ended sessions, with how many seconds ago.
     ended: Vec<(SessionKey, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct KeptSession {
     key: SessionKey,
     level: Option<String>,
     /// URIs and servers.
@@ -38,11 +38,8 @@ pub(super) struct Kept {
 }
 
 impl Sessions {
-    /// Writes everything for the next process, readable by nobody else. `both_serve`: and goes on serving beside it.
-    pub fn hand_over(&self, file: &Path, sealer: &Sealer, both_serve: bool) -> io::Result<()> {
-        if both_serve {
-            self.overlap_before(file, sealer)?;
-        }
+    /// Writes everything for the next process, readable by nobody else.
+    pub fn hand_over(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
         let plain = serde_json::to_vec(&self.handover())?;
         let sealed = sealer.seal(&BOUND_TO, &random(|nonce| nonce), &plain);
         let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
@@ -52,12 +49,8 @@ impl Sessions {
         fs::rename(unfinished, file)
     }
 
-    /// Takes over what the process before this one has left, once. Nothing is there after a crash. `both_serve`: for
-    /// how long that process may still serve.
-    pub fn take_over(&self, file: &Path, sealer: &Sealer, both_serve: Option<Duration>) -> io::Result<usize> {
-        if let Some(lasts) = both_serve {
-            self.overlap_after(file, sealer, lasts);
-        }
+    /// Takes over what the process before this one has left, once. Nothing is there after a crash.
+    pub fn take_over(&self, file: &Path, sealer: &Sealer) -> io::Result<usize> {
         let sealed = match fs::read_to_string(file) {
             Ok(sealed) => sealed,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -98,18 +91,18 @@ impl Sessions {
 }
 
 impl Upstreams {
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn kept(&self) -> KeptSession {
         let opened = self
             .servers()
             .into_iter()
             .filter_map(|(server, place)| Some((server.to_string(), KeptOpened::of(&place.opened()?))));
         let opened = opened.collect();
         let subscribed = lock(&self.subscribed).iter().map(|(uri, at)| (uri.clone(), at.to_string())).collect();
-        Kept { key: self.key, level: self.level(), subscribed, opened }
+        KeptSession { key: self.key, level: self.level(), subscribed, opened }
     }
 
     /// Takes in what another process knows of the session. What was opened here stays, as does what was lost here.
-    pub(super) fn catch_up(&self, kept: Kept) {
+    pub(super) fn catch_up(&self, kept: KeptSession) {
         let server = |text: &str| ServerId::derive(text).ok();
         for (at, opened) in kept.opened {
             let (Some(place), opened) = (server(&at).map(|server| self.at(&server)), opened.restored()) else {

@@ -2,75 +2,79 @@
 //! session at one of them must be known at the other: each writes it down, sealed, where the other looks before it
 //! serves the session. What replicas share needs none of this.
 
-use super::handover::Kept;
+use super::handover::KeptSession;
 use super::{Sessions, Upstreams, lock};
 use crate::answer::random;
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 use tollbridge_filters::rejection::Rejection;
 use tollbridge_filters::seal::{Binding, Sealer};
 use tollbridge_filters::session::SessionKey;
 
-/// Which of the two processes this is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Before,
-    After,
-}
+/// A sealed text begins with its nonce, which is another one each time.
+const NONCE_BYTES: usize = 32;
 
 /// What two processes tell each other, while there are two.
 #[derive(Default)]
 pub struct Overlap {
-    both: ArcSwapOption<Both>,
+    beside: ArcSwapOption<Beside>,
 }
 
-struct Both {
-    side: Side,
+/// The other process, and where the two write.
+struct Beside {
     directory: PathBuf,
+    ours: &'static str,
+    theirs: &'static str,
     sealer: Sealer,
-    /// When the other process has ended for sure.
-    until: Option<Instant>,
-    /// What was read last of each session: it is taken in once.
+    /// Where the system tells of the process that was here before; it goes when that has ended. `None`: it is this one.
+    before: Option<PathBuf>,
+    /// The nonces of what was read last of each session: it is taken in once.
     read: Mutex<HashMap<SessionKey, String>>,
+    /// What is told last must be what was last.
+    telling: Mutex<()>,
 }
 
 /// What one process tells of a session.
 #[derive(Serialize, Deserialize)]
 enum Told {
-    Changed(Kept),
+    Changed(KeptSession),
     Ended,
 }
 
 impl Sessions {
-    /// Another process is about to serve as well. Told before that everything else is handed over, so that nothing
-    /// falls between.
-    pub(super) fn overlap_before(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
-        let both = Both::new(Side::Before, file, sealer, None);
-        let _ = fs::remove_dir_all(&both.directory);
-        for side in [Side::Before, Side::After] {
-            DirBuilder::new().mode(0o700).recursive(true).create(both.place_of(side))?;
+    /// From now on another process may serve as well. Begins before sessions are handed over, so that no change falls
+    /// between; `file` is where those are left.
+    pub fn overlap_before(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
+        self.catch_up_with_all();
+        let beside = Beside::new(file, sealer, ("before", "after"), None);
+        match fs::remove_dir_all(&beside.directory) {
+            Err(why) if why.kind() != ErrorKind::NotFound => return Err(why),
+            _ => {}
         }
-        self.overlap.both.store(Some(Arc::new(both)));
+        for side in [beside.ours, beside.theirs] {
+            DirBuilder::new().mode(0o700).recursive(true).create(beside.directory.join(side))?;
+        }
+        self.overlap.beside.store(Some(Arc::new(beside)));
         Ok(())
     }
 
-    /// The process that this one takes over from serves for so long at most.
-    pub(super) fn overlap_after(&self, file: &Path, sealer: &Sealer, lasts: Duration) {
-        let both = Both::new(Side::After, file, sealer, Some(Instant::now() + lasts));
-        self.overlap.both.store(both.directory.is_dir().then(|| Arc::new(both)));
+    /// The process `before` goes on for a while.
+    pub fn overlap_after(&self, file: &Path, sealer: &Sealer, before: i32) {
+        let before = Path::new("/proc").join(before.to_string());
+        let beside = Beside::new(file, sealer, ("after", "before"), Some(before));
+        self.overlap.beside.store(beside.directory.is_dir().then(|| Arc::new(beside)));
     }
 
     /// Takes in what the other process has told of a session.
     pub(super) fn catch_up(&self, key: SessionKey) -> Result<(), Rejection> {
-        let both = self.overlap.both.load();
-        match both.as_ref().and_then(|both| both.news_of(key)) {
+        let beside = self.overlap.beside.load();
+        match beside.as_ref().and_then(|beside| beside.news_of(key)) {
             None => {}
             Some(Told::Changed(kept)) => self.begun(key, None).catch_up(kept),
             Some(Told::Ended) => {
@@ -81,48 +85,63 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether the other process has ended; nothing is told any more then.
-    pub(super) fn end_overlap(&self) {
-        let both = self.overlap.both.load_full();
-        if let Some(both) = both.filter(|both| both.until.is_some_and(|until| until < Instant::now())) {
-            self.overlap.both.store(None);
-            let _ = fs::remove_dir_all(&both.directory);
+    /// The same, of every session.
+    fn catch_up_with_all(&self) {
+        let beside = self.overlap.beside.load_full();
+        for key in beside.map(|beside| beside.told()).unwrap_or_default() {
+            // Whether it has ended matters to whoever comes with it.
+            let _ = self.catch_up(key);
         }
+    }
+
+    /// Where the process before this one has ended, nothing more is told.
+    pub(super) fn end_overlap(&self) {
+        let beside = self.overlap.beside.load_full();
+        let Some(beside) = beside.filter(|beside| beside.before.as_ref().is_some_and(|before| !before.exists())) else {
+            return;
+        };
+        self.catch_up_with_all();
+        self.overlap.beside.store(None);
+        // What stays there is sealed, and goes with the next upgrade.
+        let _ = fs::remove_dir_all(&beside.directory);
     }
 }
 
 impl Upstreams {
     /// Tells the other process what the session has become.
     pub(super) fn tell(&self) {
+        let told = || (!self.news.borrow().ended).then(|| Told::Changed(self.kept()));
         if self.share.is_none() {
-            self.overlap.tell(self.key, || Told::Changed(self.kept()));
+            self.overlap.tell(self.key, told);
         }
     }
 }
 
 impl Overlap {
     pub(super) fn tell_ended(&self, key: SessionKey) {
-        self.tell(key, || Told::Ended);
+        self.tell(key, || Some(Told::Ended));
     }
 
-    fn tell(&self, key: SessionKey, told: impl FnOnce() -> Told) {
-        let both = self.both.load();
-        if let Some(both) = both.as_ref()
-            && let Err(why) = both.write(key, &told())
-        {
+    fn tell(&self, key: SessionKey, told: impl FnOnce() -> Option<Told>) {
+        let beside = self.beside.load();
+        let Some(beside) = beside.as_ref() else { return };
+        let _telling = lock(&beside.telling);
+        if let Some(Err(why)) = told().map(|told| beside.write(key, &told)) {
             tracing::warn!(%why, "the other process cannot be told what became of a session");
         }
     }
 }
 
-impl Both {
-    fn new(side: Side, file: &Path, sealer: &Sealer, until: Option<Instant>) -> Both {
+impl Beside {
+    fn new(
+        file: &Path,
+        sealer: &Sealer,
+        (ours, theirs): (&'static str, &'static str),
+        before: Option<PathBuf>,
+    ) -> Beside {
         let directory = file.with_extension("overlap");
-        Both { side, directory, sealer: sealer.clone(), until, read: Mutex::default() }
-    }
-
-    fn place_of(&self, side: Side) -> PathBuf {
-        self.directory.join(if side == Side::Before { "before" } else { "after" })
+        let (read, telling) = Default::default();
+        Beside { directory, ours, theirs, sealer: sealer.clone(), before, read, telling }
     }
 
     fn write(&self, key: SessionKey, told: &Told) -> io::Result<()> {
@@ -130,9 +149,9 @@ impl Both {
         let name = name(key);
         let sealed = self.sealer.seal(&bound_to(&name), &random(|nonce| nonce), &text);
         let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
-        let place = self.place_of(self.side);
-        // Two calls of one session may write at the same time.
-        let unfinished = place.join(format!("{name}-{:016x}", random(u64::from_be_bytes)));
+        let place = self.directory.join(self.ours);
+        // Who reads it must not read half of it.
+        let unfinished = place.join(format!("unfinished-{}", std::process::id()));
         fs::write(&unfinished, sealed)?;
         fs::rename(unfinished, place.join(name))
     }
@@ -140,15 +159,21 @@ impl Both {
     /// `None`: nothing that was not read before.
     fn news_of(&self, key: SessionKey) -> Option<Told> {
         let name = name(key);
-        let theirs = self.place_of(if self.side == Side::Before { Side::After } else { Side::Before });
-        let sealed = fs::read_to_string(theirs.join(&name)).ok()?;
+        let sealed = fs::read_to_string(self.directory.join(self.theirs).join(&name)).ok()?;
+        let nonce = sealed.get(..NONCE_BYTES)?;
         let mut read = lock(&self.read);
-        if read.get(&key) == Some(&sealed) {
+        if read.get(&key).is_some_and(|read| read == nonce) {
             return None;
         }
         let told = self.sealer.open(&bound_to(&name), &sealed)?;
-        read.insert(key, sealed);
+        read.insert(key, nonce.to_owned());
         serde_json::from_slice(&told).ok()
+    }
+
+    /// The sessions of which the other process has told something.
+    fn told(&self) -> Vec<SessionKey> {
+        let files = fs::read_dir(self.directory.join(self.theirs)).into_iter().flatten().flatten();
+        files.filter_map(|file| SessionKey::from_str_radix(file.file_name().to_str()?, 16).ok()).collect()
     }
 }
 

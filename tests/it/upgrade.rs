@@ -137,10 +137,10 @@ async fn a_session_is_the_same_at_both_processes() {
     let mut gateway = start_discovered(&format!("discovery: {{interval: 1h, start_wait: 10s}}\n{server}")).await;
     let port = gateway.port;
     let begin = async || open_session(port, "/mcp", KEY).await.unwrap();
-    let (early, late, ended) = (begin().await, begin().await, begin().await);
+    let (early, late, unread, ended) = (begin().await, begin().await, begin().await, begin().await);
     // Connections that the first process keeps: its next answer on each is its last.
     let mut before = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let mut client = gateway.client().await;
         let lines = legacy(KEY, Some(&early));
         let ping = legacy_request("1", "ping", "{}");
@@ -168,12 +168,17 @@ async fn a_session_is_the_same_at_both_processes() {
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "by the first process");
     assert_eq!(say(&mut after(port, &early).await.unwrap(), &ended).await.unwrap().0, 404);
 
+    assert_eq!(say(&mut before.pop().unwrap(), &unread).await.unwrap(), (200, true), "by the first process");
+    assert_eq!(source.sessions(), sessions + 3, "it was opened there");
     gateway.ended(30).await;
     gateway.process = next;
-    for session in [&early, &late] {
+    let is_over = || async { (!gateway.file("gateway.overlap").exists()).then_some(()) };
+    eventually("what was told is taken in", 20, is_over).await;
+    for session in [&early, &late, &unread] {
         assert_eq!(say(&mut gateway.client().await, session).await.unwrap(), (200, false));
     }
-    assert_eq!(source.sessions(), sessions + 2);
+    assert_eq!(source.sessions(), sessions + 3);
+    assert_eq!(say(&mut gateway.client().await, &ended).await.unwrap().0, 404);
 }
 
 /// The status of a call, and whether it is the last one on its connection.
