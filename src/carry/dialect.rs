@@ -1,6 +1,6 @@
 //! Servers of RouteIQ's REST dialect: a call is `POST {base}/tools/call`, and its answer no JSON-RPC.
 
-use super::relay::Relay;
+use super::relay::{Relay, status_of};
 use super::{AnswerHead, Conversation, Downstream, Stop};
 use crate::failure::Reason;
 use bytes::Bytes;
@@ -43,7 +43,7 @@ impl<D: Downstream> Relay<'_, D> {
     }
 
     async fn plain(&mut self, carry: &Carry) -> Result<(), Stop> {
-        let status = self.link.head().map_or(502, |head| head.status);
+        let status = status_of(&self.link);
         self.trace.status = status;
         if let 401 | 403 = status {
             return Err(self.failed(Reason::Credential(status)));

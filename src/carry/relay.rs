@@ -36,7 +36,7 @@ fn counts(failure: &Failure) -> bool {
     !matches!(failure.reason, Reason::Overloaded { status: 429, .. } | Reason::Stopping)
 }
 
-fn status_of(link: &Link) -> u16 {
+pub(super) fn status_of(link: &Link) -> u16 {
     link.head().map_or(502, |head| head.status)
 }
 
