@@ -40,13 +40,7 @@ pub(super) struct KeptSession {
 impl Sessions {
     /// Writes everything for the next process, readable by nobody else.
     pub fn hand_over(&self, file: &Path, sealer: &Sealer) -> io::Result<()> {
-        let plain = serde_json::to_vec(&self.handover())?;
-        let sealed = sealer.seal(&BOUND_TO, &random(|nonce| nonce), &plain);
-        let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
-        let unfinished = file.with_extension("sessions-unfinished");
-        let mut out = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
-        out.write_all(sealed.as_bytes())?;
-        fs::rename(unfinished, file)
+        write_sealed(file, sealer, &BOUND_TO, &self.handover())
     }
 
     /// Takes over what the process before this one has left, once. Nothing is there after a crash.
@@ -117,4 +111,19 @@ impl Upstreams {
         let subscribed = kept.subscribed.into_iter().filter_map(|(uri, at)| Some((uri, server(&at)?)));
         *lock(&self.subscribed) = subscribed.collect();
     }
+}
+
+/// Whoever reads the file finds all of it, or what was there before.
+pub(super) fn write_sealed(
+    file: &Path,
+    sealer: &Sealer,
+    bound_to: &Binding<'_>,
+    what: &impl Serialize,
+) -> io::Result<()> {
+    let sealed = sealer.seal(bound_to, &random(|nonce| nonce), &serde_json::to_vec(what)?);
+    let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
+    let unfinished = file.with_added_extension("unfinished");
+    let mut out = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+    out.write_all(sealed.as_bytes())?;
+    fs::rename(unfinished, file)
 }

@@ -2,9 +2,8 @@
 //! session at one of them must be known at the other: each writes it down, sealed, where the other looks before it
 //! serves the session. What replicas share needs none of this.
 
-use super::handover::KeptSession;
+use super::handover::{KeptSession, write_sealed};
 use super::{Sessions, Upstreams, lock};
-use crate::answer::random;
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -145,15 +144,8 @@ impl Beside {
     }
 
     fn write(&self, key: SessionKey, told: &Told) -> io::Result<()> {
-        let text = serde_json::to_vec(told)?;
         let name = name(key);
-        let sealed = self.sealer.seal(&bound_to(&name), &random(|nonce| nonce), &text);
-        let sealed = sealed.ok_or_else(|| io::Error::other("it could not be sealed"))?;
-        let place = self.directory.join(self.ours);
-        // Who reads it must not read half of it.
-        let unfinished = place.join(format!("unfinished-{}", std::process::id()));
-        fs::write(&unfinished, sealed)?;
-        fs::rename(unfinished, place.join(name))
+        write_sealed(&self.directory.join(self.ours).join(&name), &self.sealer, &bound_to(&name), told)
     }
 
     /// `None`: nothing that was not read before.
